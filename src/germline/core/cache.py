@@ -1,0 +1,37 @@
+"""What is computed once and kept in one folder a study: fitted arrays, and features in fixed blocks of their source."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from germline.core.atomic import replacing
+
+Arrays = Mapping[str, np.ndarray]
+
+
+class Cache:
+    """Arrays under a folder, by key; a key is a digest of everything the arrays depend on. Losing the folder loses only time."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._memory: dict[str, Arrays] = {}
+
+    def once(self, key: str, make: Callable[[], Arrays]) -> Arrays:
+        """Return the arrays of ``key``; the first call makes and keeps them, in memory and on disk."""
+        if key not in self._memory:
+            self._memory[key] = self.on_disk(key, make)
+        return self._memory[key]
+
+    def on_disk(self, key: str, make: Callable[[], Arrays]) -> Arrays:
+        """Return the arrays of ``key``, kept on disk only. A damaged file is made again."""
+        path = self._folder / key[:2] / f"{key}.safetensors"
+        try:
+            return load_file(path)
+        except (FileNotFoundError, SafetensorError):
+            arrays = {name: np.ascontiguousarray(array) for name, array in make().items()}
+            with replacing(path) as temporary:
+                save_file(arrays, temporary)
+            return arrays

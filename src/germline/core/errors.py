@@ -1,0 +1,29 @@
+"""What can go wrong for a user, each with a message that says who, what was expected, what came, and what to do."""
+
+
+class GermlineError(Exception):
+    """A problem that the user can cure; the command line prints its message without a traceback."""
+
+
+class BadInput(GermlineError, ValueError):
+    """Data or a setting that cannot be used; the message names the file or field, the row and the remedy."""
+
+
+class RunConflict(GermlineError):
+    """The run folder belongs to another recipe, seed, data set or process."""
+
+
+class Corrupt(GermlineError):
+    """A file of a run is missing or differs from the hash in its record."""
+
+
+class MissingExtra(GermlineError, ImportError):
+    """An optional library is absent; the message names the extra to install."""
+
+
+class Pending(GermlineError):
+    """A part waits for a person: the loop writes ``review.json`` and exits; the answers are read when it is run again."""
+
+    def __init__(self, rows: list[int]) -> None:
+        super().__init__(f"{len(rows)} rows wait for review")
+        self.rows = rows

@@ -1,0 +1,60 @@
+"""Progress with an ETA: bars in a terminal, a plain line now and then in a pipe, nothing in a library call."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+
+Advance = Callable[[int], None]
+
+
+class Progress(Protocol):
+    """Opens a task: ``with progress("sample", 2_000) as advance: advance(250)``."""
+
+    def __call__(self, what: str, total: int) -> AbstractContextManager[Advance]:
+        """Return a context that yields ``advance(done_more)``."""
+        ...
+
+
+@contextmanager
+def silent(what: str, total: int) -> Iterator[Advance]:
+    """Show nothing."""
+    yield lambda more: None
+
+
+@contextmanager
+def bars(what: str, total: int) -> Iterator[Advance]:
+    """Show a bar with an ETA on a terminal that goes when done, and plain lines at most every ten seconds elsewhere."""
+    if sys.stderr.isatty():
+        with _bar() as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda more: bar.advance(task, more)
+    else:
+        yield _Lines(what, total)
+
+
+def _bar() -> RichProgress:
+    from rich.console import Console
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("eta"))
+    return RichProgress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+
+
+class _Lines:
+    """Plain progress lines: none in the first ten seconds, then one every ten."""
+
+    def __init__(self, what: str, total: int) -> None:
+        self._what, self._total, self._done = what, total, 0
+        self._start = self._shown = time.monotonic()
+
+    def __call__(self, more: int) -> None:
+        self._done += more
+        now = time.monotonic()
+        if now - self._shown >= 10 and self._done:
+            self._shown = now
+            eta = (now - self._start) / self._done * (self._total - self._done)
+            print(f"{self._what}: {self._done}/{self._total}, eta {eta:.0f} s", file=sys.stderr, flush=True)

@@ -1,0 +1,22 @@
+"""What a run does: one part of each kind."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from germline.core.protocols import Mixer, Sampler, Scorer, Selector, Trainer, Weighter
+
+M = TypeVar("M")
+
+
+@dataclass(frozen=True)
+class Recipe(Generic[M]):
+    """Mix, score, weigh, select, train, sample. ``founder`` trains generation 0 on the real data; ``source`` names the paper."""
+
+    founder: Trainer[M]
+    mixer: Mixer
+    trainer: Trainer[M]
+    sampler: Sampler[M]
+    scorers: tuple[Scorer, ...] = ()
+    weighters: tuple[Weighter, ...] = ()
+    selector: Selector | None = None
+    source: str = ""
