@@ -165,7 +165,8 @@ class Pool:
     @property
     def real(self) -> Bool[np.ndarray, " n"]:
         """Which rows are real."""
-        return self.origin[:, 0] == REAL
+        real: Bool[np.ndarray, " n"] = self.origin[:, 0] == REAL
+        return real
 
     def take(self, rows: Rows | Bool[np.ndarray, " n"]) -> Pool:
         """Return the pool of these rows, in this order."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from germline.core.evidence import Evidence
 
 M = TypeVar("M")
+Made = TypeVar("Made", contravariant=True)
 
 
 @runtime_checkable
@@ -88,7 +89,7 @@ class Trainer(Protocol[M]):
         ...
 
 
-class Sampler(Protocol[M]):
+class Sampler(Protocol[Made]):
     """Makes images. ``n`` is how many a generation; row i does not depend on n, nor on which rows are asked for beside it."""
 
     @property
@@ -96,7 +97,7 @@ class Sampler(Protocol[M]):
         """Rows a generation."""
         ...
 
-    def __call__(self, model: M, rows: Rows, ctx: Context) -> Pool:
+    def __call__(self, model: Made, rows: Rows, ctx: Context) -> Pool:
         """Return ``Pool.of(images, condition, ctx.generation)``, one row for each of the given row numbers."""
         ...
 

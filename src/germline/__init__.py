@@ -1,0 +1,1 @@
+"""germline: diffusion models that train on what they make."""

@@ -1,0 +1,1 @@
+"""Pools, places, protocols: what every part shares. Imports without torch."""

@@ -1,0 +1,1 @@
+"""Named data sets and plain folders, as splits of pools."""

@@ -1,0 +1,1 @@
+"""The small diffusion core: pure torch, knows nothing of loops."""

@@ -1,0 +1,1 @@
+"""Measurements to one static HTML page."""

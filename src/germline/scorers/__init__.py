@@ -1,0 +1,1 @@
+"""One number a row, more is better."""

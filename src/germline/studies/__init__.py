@@ -1,0 +1,1 @@
+"""One results page a file."""

@@ -1,0 +1,1 @@
+"""Closed forms: the oracles of the tests."""

@@ -1,0 +1,1 @@
+"""Log-weights of rows."""
