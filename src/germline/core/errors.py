@@ -19,11 +19,3 @@ class Corrupt(GermlineError):
 
 class MissingExtra(GermlineError, ImportError):
     """An optional library is absent; the message names the extra to install."""
-
-
-class Pending(GermlineError):
-    """A part waits for a person: the loop writes ``review.json`` and exits; the answers are read when it is run again."""
-
-    def __init__(self, rows: list[int]) -> None:
-        super().__init__(f"{len(rows)} rows wait for review")
-        self.rows = rows

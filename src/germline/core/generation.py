@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +13,7 @@ import pyarrow.parquet as pq
 from jaxtyping import Int
 from safetensors.numpy import load_file
 
-from germline.core import digest
+from germline.core import digest, sealed
 from germline.core.errors import GermlineError
 from germline.core.pool import Pool, Source
 from germline.core.splits import Splits
@@ -43,8 +42,7 @@ class Generation:
     @cached_property
     def record(self) -> dict[str, digest.Json]:
         """The content of ``record.json``: number, parent's digest, digest of the parts, and the hash of every file."""
-        record: dict[str, digest.Json] = json.loads((self.path / RECORD).read_bytes())
-        return record
+        return sealed.read(self.path / RECORD)
 
     @cached_property
     def digest(self) -> str:

@@ -1,0 +1,64 @@
+"""Metrics over finished generations. They lie beside the record, not in it: they can be added and made again on old runs."""
+
+from collections.abc import Iterable, Sequence
+
+from germline.chain import METRICS, Chain
+from germline.core import digest, sealed
+from germline.core.digest import Json
+from germline.core.errors import Corrupt
+from germline.core.evidence import Evidence
+from germline.core.generation import Generation
+from germline.core.measurement import Measurement
+from germline.core.progress import Progress, silent
+from germline.core.protocols import Metric
+from germline.core.splits import Splits
+
+
+def measure(
+    generation: Generation, data: Splits, metrics: Sequence[Metric], *, progress: Progress = silent, again: bool = False
+) -> list[Measurement]:
+    """Return the measurements of one finished generation, and keep them in its ``metrics.json``.
+
+    A metric that was measured before, with the same fields, is read back unless ``again``.
+    """
+    founder = (*generation.earlier, generation)[0]
+    chain = Chain(generation.path.parent, founder.restore, generation.restore)
+    known = {} if again else _read(generation)
+    fresh = {digest.of_part(metric): metric for metric in metrics if digest.of_part(metric) not in known}
+    if fresh:
+        ctx = chain.context(generation.number, data, progress)
+        evidence = Evidence(generation.samples, generation.training(data), data, ctx)
+        with progress(f"generation {generation.number}: measure", len(fresh)) as advance:
+            for key, metric in fresh.items():
+                known[key] = {"metric": digest.describe(metric), "values": [value.to_json() for value in metric(evidence)]}
+                advance(1)
+        kept = {**_read(generation), **known}
+        sealed.write(generation.path / METRICS, {"measurements": kept})
+    return _values(known[digest.of_part(metric)] for metric in metrics)
+
+
+def measured(generation: Generation) -> list[Measurement]:
+    """Return everything that was measured of a generation so far."""
+    return _values(_read(generation).values())
+
+
+def _read(generation: Generation) -> dict[str, Json]:
+    path = generation.path / METRICS
+    if not path.exists():
+        return {}
+    kept = sealed.read(path)["measurements"]
+    assert isinstance(kept, dict)
+    return kept
+
+
+def _values(entries: Iterable[Json]) -> list[Measurement]:
+    out = []
+    for entry in entries:
+        if not isinstance(entry, dict) or not isinstance(entry["values"], list):
+            raise Corrupt("metrics.json holds something that is no measurement; delete it and measure again.")
+        for value in entry["values"]:
+            assert isinstance(value, dict)
+            curve = value.get("curve")
+            fields = {**value, "curve": tuple(curve)} if isinstance(curve, list) else value
+            out.append(Measurement(**fields))  # type: ignore[arg-type]
+    return out

@@ -1,1 +1,0 @@
-"""One number a row, more is better."""

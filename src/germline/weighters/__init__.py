@@ -1,1 +1,0 @@
-"""Log-weights of rows."""

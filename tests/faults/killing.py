@@ -1,0 +1,77 @@
+"""Runs a chain in a live process and kills it at a chosen moment of a chosen write."""
+
+import multiprocessing
+import os
+import signal
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import germline.core.atomic
+from conftest import gaussian_recipe, gaussian_splits
+from germline.loop import Loop
+
+MOMENTS = ("before", "during the write", "before the rename", "after")
+REPLACING = germline.core.atomic.replacing
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["germline.loop", "pytest"])
+
+
+def gaussian(folder: Path) -> Loop:
+    return Loop.at(folder, gaussian_recipe(20), gaussian_splits(20, 4))
+
+
+def pausing(name: str, generation: int, moment: str, here):
+    """``replacing`` that, at the moment, reports and waits to be killed."""
+
+    def pause() -> None:
+        here.send(os.getpid())
+        signal.pause()
+
+    @contextmanager
+    def replacing(path: Path):
+        hit = path.name.startswith(name) and f"gen_{generation:03d}" in path.parts
+        if hit and moment == "before":
+            pause()
+        with REPLACING(path) as temporary:
+            yield temporary
+            if hit and moment == "during the write":
+                os.truncate(temporary, temporary.stat().st_size // 2)
+                pause()
+            if hit and moment == "before the rename":
+                pause()
+        if hit and moment == "after":
+            pause()
+
+    return replacing
+
+
+def child(build, folder: Path, last: int, name: str, generation: int, moment: str, here) -> None:
+    wrapped = pausing(name, generation, moment, here)
+    for module in list(sys.modules.values()):
+        if getattr(module, "replacing", None) is REPLACING:
+            module.replacing = wrapped
+    list(build(folder).run(last))
+    here.send(None)
+
+
+def kill_at(build, folder: Path, last: int, name: str, generation: int, moment: str) -> bool:
+    """Start the run, kill it at the moment, and say whether a live process was hit."""
+    parent, here = CONTEXT.Pipe()
+    process = CONTEXT.Process(target=child, args=(build, folder, last, name, generation, moment, here))
+    process.start()
+    here.close()
+    pid = parent.recv()
+    if pid is None:
+        process.join()
+        return False
+    assert process.is_alive()
+    os.kill(pid, signal.SIGKILL)
+    process.join()
+    return process.exitcode == -signal.SIGKILL
+
+
+def table(hits: dict[tuple[str, str], int], stages) -> str:
+    lines = [f"{'hits':20}" + "".join(f"{moment:>20}" for moment in MOMENTS)]
+    lines += [f"{stage:20}" + "".join(f"{hits.get((stage, moment), 0):20}" for moment in MOMENTS) for stage in stages]
+    return "\n".join(lines)
