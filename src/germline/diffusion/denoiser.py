@@ -211,7 +211,8 @@ def weighted_mean(loss: Float[Tensor, " b"], weight: Float[Tensor, " b"]) -> Flo
 
 
 def _normal(uniform: Tensor) -> Tensor:
-    return torch.special.ndtri(uniform.clamp(1e-7, 1 - 1e-7))
+    z: Tensor = torch.special.ndtri(uniform.clamp(1e-7, 1 - 1e-7))
+    return z
 
 
 def _wide(sigma: Tensor) -> Tensor:

@@ -38,9 +38,7 @@ class Muon:
     Source: Liu et al., "Muon is Scalable for LLM Training", arXiv 2502.16982, Eq. 1 and 4.
     """
 
-    def __init__(
-        self, kernels: Mapping[str, nn.Parameter], rate: float, momentum: float = 0.95, dtype: torch.dtype = torch.bfloat16
-    ) -> None:
+    def __init__(self, kernels: Mapping[str, nn.Parameter], rate: float, dtype: torch.dtype, momentum: float = 0.95) -> None:
         self.kernels, self._rate, self._momentum, self._dtype = dict(kernels), rate, momentum, dtype
         self._buffers = {name: torch.zeros_like(kernel).detach() for name, kernel in kernels.items()}
         self._groups: dict[tuple[int, int], list[str]] = {}
@@ -59,7 +57,7 @@ class Muon:
             rate = share * self._rate * 0.2 * max(shape) ** 0.5
             for name, update in zip(names, updates, strict=True):
                 kernel = self.kernels[name]
-                _matrix(kernel).add_(update, alpha=-rate)
+                kernel.add_(_kernel(update, kernel.shape), alpha=-rate)
 
     def state(self) -> dict[str, Tensor]:
         """Return the momentum of every kernel by its name."""
@@ -72,5 +70,10 @@ class Muon:
 
 
 def _matrix(kernel: Tensor) -> Float[Tensor, "out rest"]:
-    """Return a kernel as out x (height width in): a view of a channels_last kernel."""
+    """Return a kernel as out x (height width in)."""
     return kernel if kernel.ndim == 2 else kernel.permute(0, 2, 3, 1).flatten(1)
+
+
+def _kernel(matrix: Float[Tensor, "out rest"], shape: torch.Size) -> Tensor:
+    """Return a matrix as a kernel of this shape, the inverse of ``_matrix``."""
+    return matrix if len(shape) == 2 else matrix.reshape(shape[0], *shape[2:], shape[1]).permute(0, 3, 1, 2)

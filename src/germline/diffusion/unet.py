@@ -68,7 +68,7 @@ class Attention(nn.Module):
         query, key, value = parts.reshape(3, b * HEADS, h * w, c // HEADS)
         share = torch.softmax(torch.bmm(query * (c // HEADS) ** -0.5, key.transpose(1, 2)), dim=-1)
         heads = torch.bmm(share.to(value.dtype), value).reshape(b, HEADS, h * w, c // HEADS)
-        gathered = self.out(heads.permute(0, 2, 1, 3).reshape(b, h * w, c))
+        gathered: Tensor = self.out(heads.permute(0, 2, 1, 3).reshape(b, h * w, c))
         return x + gathered.reshape(b, h, w, c).permute(0, 3, 1, 2)
 
 
