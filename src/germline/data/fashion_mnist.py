@@ -31,7 +31,7 @@ FASHION_MNIST = Published(
 )
 
 
-def fashion_mnist(whole: bool = False, sizes: Mapping[str, int] | None = None, where: Path | None = None) -> Splits:
+def fashion_mnist(whole: bool = False, sizes: Mapping[str, int] | None = None, where: Path | str | None = None) -> Splits:
     """Return the splits of Fashion-MNIST, (n, 28, 28, 1) uint8, ten classes.
 
     By default those of the slice that comes with germline: the first 1,200 training images of each class, split into 2,000

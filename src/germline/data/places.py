@@ -2,9 +2,12 @@
 
 import hashlib
 import os
+import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -66,7 +69,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "germline"
 
 
-def load(published: Published, where: Path | None = None) -> Labelled:
+def load(published: Published, where: Path | str | None = None) -> Labelled:
     """Return a published set, checked against its constants, from the first place that has it; it is kept in the cache.
 
     A place that the user names is the only one looked at.
@@ -79,16 +82,15 @@ def load(published: Published, where: Path | None = None) -> Labelled:
         return _named(published, Path(where))
     cached = cache_folder() / f"{published.name}.npz"
     if cached.is_file():
-        try:
+        with suppress(BadInput):  # a damaged cache is made again
             return check(published, _from_npz(cached), str(cached))
-        except BadInput:
-            cached.unlink()
     found = _found(published)
-    npz.write(cached, {"images": found.images, "labels": found.labels.astype(np.uint8)})
+    with suppress(GermlineError):  # a cache that cannot be written costs only time
+        npz.write(cached, {"images": found.images, "labels": found.labels.astype(np.uint8)})
     return found
 
 
-def splits(published: Published, whole: bool, sizes: Mapping[str, int] | None, where: Path | None) -> Splits:
+def splits(published: Published, whole: bool, sizes: Mapping[str, int] | None, where: Path | str | None) -> Splits:
     """Return the splits of a published set, training and test rows together; by default five times the embedded sizes if ``whole``."""
     data = load(published, where)
     return split(published.name, data.images, data.labels, published.classes, sizes or (WHOLE if whole else EMBEDDED))
@@ -194,9 +196,9 @@ def _from_npz(path: Path) -> Labelled:
 def _from_hub(published: Published) -> Labelled:
     import datasets
 
+    socket.getaddrinfo(urlsplit(datasets.config.HF_ENDPOINT).hostname, 443)  # offline fails here, at once; the library tries for long
     repository, image, label = published.hub
-    quick = datasets.DownloadConfig(max_retries=0)
-    parts = [datasets.load_dataset(repository, split=part, download_config=quick) for part in ("train", "test")]
+    parts = [datasets.load_dataset(repository, split=part) for part in ("train", "test")]
     images = np.concatenate([np.stack([np.asarray(row) for row in part[image]]) for part in parts])
     labels = np.concatenate([np.asarray(part[label], np.int64) for part in parts])
     return Labelled(images.reshape(len(images), *published.facts.shape), labels)
@@ -204,7 +206,13 @@ def _from_hub(published: Published) -> Labelled:
 
 def _ways(published: Published, error: Exception) -> str:
     looked = [str(cache_folder() / f"{published.name}.npz"), *([str(published.installed)] if published.installed else [])]
-    reason = "it is not installed" if isinstance(error, ImportError) else f"{type(error).__name__}: {error}".splitlines()[0]
+    reason = (
+        "it is not installed"
+        if isinstance(error, ImportError)
+        else "this machine is offline"
+        if isinstance(error, socket.gaierror)
+        else f"{type(error).__name__}: {error}".splitlines()[0]
+    )
     ways = [f"  {command}" for command in published.fetch]
     return "\n".join(
         [
