@@ -1,0 +1,55 @@
+"""What a run will cost, from a few steps measured here and now."""
+
+import dataclasses
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from germline.core.context import Context, Execution
+from germline.core.recipe import Recipe
+from germline.core.splits import Splits
+from germline.diffusion.precision import resolve
+from germline.loop import limited_threads
+
+M = TypeVar("M")
+PROBE_STEPS = 12
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a whole run: training images, sampled rows, bytes on disk, seconds on one thread of this machine."""
+
+    images: int
+    rows: int
+    bytes: int
+    seconds: float
+
+
+def estimate(recipe: Recipe[M], data: Splits, generations: int) -> Cost | None:
+    """Return the cost of generations 0 to ``generations``, or None for trainers that state no budget in images.
+
+    A dozen training steps and one block of samples are run and timed; selection and metrics are left out.
+    """
+    founder_images, images = getattr(recipe.founder, "images", None), getattr(recipe.trainer, "images", None)
+    if not isinstance(founder_images, int) or not isinstance(images, int):
+        return None
+    with tempfile.TemporaryDirectory() as scratch, limited_threads(1):
+        ctx = Context(0, 0, data, execution=Execution(precision=resolve("auto")), scratch=Path(scratch))
+        probe = PROBE_STEPS * int(getattr(recipe.founder, "batch", 64))
+        founder = dataclasses.replace(recipe.founder, images=probe)  # type: ignore[type-var]
+        founder(data.real, None, ctx)  # the first steps pay for warming up
+        start = time.monotonic()
+        model = founder(data.real, None, ctx)
+        image = (time.monotonic() - start) / probe
+        block = np.arange(min(ctx.execution.block, recipe.sampler.n))
+        start = time.monotonic()
+        recipe.sampler(model, block, ctx)
+        row = (time.monotonic() - start) / len(block)
+    total_images, rows = founder_images + generations * images, (generations + 1) * recipe.sampler.n
+    weights = sum(array.nbytes for array in founder.arrays(model).values())
+    size = rows * int(np.prod(data.image_shape)) + (generations + 1) * weights
+    return Cost(total_images, rows, size, total_images * image + rows * row)

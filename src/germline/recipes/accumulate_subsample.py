@@ -1,0 +1,39 @@
+"""Keep everything, train on a bounded draw of it (arXiv 2410.16713; the "accumulate" of arXiv 2509.16499 is stratified)."""
+
+from functools import partial
+from typing import Literal
+
+from germline.core.recipe import Recipe
+from germline.mixers import Accumulate
+from germline.recipes.denoising import EMBEDDED, PAPER_ENTROPY, Denoising
+from germline.selectors import RealShare, Stratified, Uniform
+from germline.trainers import Network
+
+
+def accumulate_subsample(
+    n: int = 2_000,
+    draw: Literal["uniform", "stratified"] = "uniform",
+    real_share: float | None = None,
+    setup: Denoising = EMBEDDED,
+) -> Recipe[Network]:
+    """Accumulate, then train on n rows of R + S_0 + ... + S_{g-1}.
+
+    Args:
+        n: rows sampled, and trained on, a generation.
+        draw: uniform over the pool, or equal counts from R and every generation.
+        real_share: share of real rows, the control for selectors that prefer real rows; overrides ``draw``.
+        setup: network, budget, sampler.
+    """
+    draws = {"uniform": Uniform(n), "stratified": Stratified(n)}
+    return Recipe(
+        source="arXiv 2410.16713" if draw == "uniform" else "arXiv 2509.16499, accumulate",
+        founder=setup.founder(),
+        mixer=Accumulate(),
+        selector=draws[draw] if real_share is None else RealShare(n, real_share),
+        trainer=setup.trainer(),
+        sampler=setup.sampler(n),
+    )
+
+
+embedded = partial(accumulate_subsample)
+paper = partial(accumulate_subsample, n=32_768, draw="stratified", setup=PAPER_ENTROPY)

@@ -1,0 +1,28 @@
+"""The control of every comparison: the same start and budget, on real data only."""
+
+from functools import partial
+
+from germline.core.recipe import Recipe
+from germline.mixers import RealOnly
+from germline.recipes.denoising import EMBEDDED, PAPER_ENTROPY, Denoising
+from germline.trainers import Network
+
+
+def real_only(n: int = 2_000, setup: Denoising = EMBEDDED) -> Recipe[Network]:
+    """Control: T_g = R. Shows what retraining alone does.
+
+    Args:
+        n: rows sampled a generation, for measuring.
+        setup: network, budget, sampler.
+    """
+    return Recipe(
+        source="control",
+        founder=setup.founder(),
+        mixer=RealOnly(),
+        trainer=setup.trainer(),
+        sampler=setup.sampler(n),
+    )
+
+
+embedded = partial(real_only)
+paper = partial(real_only, n=32_768, setup=PAPER_ENTROPY)

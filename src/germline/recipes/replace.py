@@ -1,0 +1,28 @@
+"""The loop that collapses: every generation is trained on the last one's samples only (arXiv 2307.01850, 2509.16499)."""
+
+from functools import partial
+
+from germline.core.recipe import Recipe
+from germline.mixers import Replace
+from germline.recipes.denoising import EMBEDDED, PAPER_ENTROPY, Denoising
+from germline.trainers import Network
+
+
+def replace(n: int = 2_000, setup: Denoising = EMBEDDED) -> Recipe[Network]:
+    """Replace: T_g = S_{g-1}, no real row after generation 0.
+
+    Args:
+        n: rows sampled, and trained on, a generation.
+        setup: network, budget, sampler.
+    """
+    return Recipe(
+        source="arXiv 2307.01850, fully synthetic loop",
+        founder=setup.founder(),
+        mixer=Replace(),
+        trainer=setup.trainer(),
+        sampler=setup.sampler(n),
+    )
+
+
+embedded = partial(replace)
+paper = partial(replace, n=32_768, setup=PAPER_ENTROPY)

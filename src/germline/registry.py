@@ -1,0 +1,171 @@
+"""Names to recipes, data sets, metrics and studies; and a run folder back to its parts."""
+
+import dataclasses
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar, get_type_hints
+
+from germline import recipes, studies
+from germline.chain import CONFIG, Chain
+from germline.core.digest import Json
+from germline.core.errors import BadInput
+from germline.core.protocols import Metric
+from germline.core.recipe import Recipe
+from germline.core.splits import EMBEDDED, Splits
+from germline.data import NAMED, splits_of
+from germline.features import Classifier, Pixels
+from germline.metrics import Agreement, Coverage, Entropy, Frechet, GeneralisationScore, RealShare
+from germline.trainers import Network
+
+RecipeOf = Callable[..., Recipe[Network]]
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class DataFlags:
+    """Which real images.
+
+    Attributes:
+        data: a named set (see: germline ls), or a folder, .npz, .npy or Parquet file of yours.
+        size: resize to this many pixels a side; needed where your images differ in size.
+        real: rows of the split R that the loop trains on; the other splits keep their sizes or proportions.
+        skip_bad: leave unreadable images out, with a count and a list, instead of stopping at the first.
+    """
+
+    data: str = "fashion-mnist"
+    size: int | None = None
+    real: int | None = None
+    skip_bad: bool = False
+
+    def load(self) -> Splits:
+        """Return the splits."""
+        if self.data in NAMED:
+            sizes = {**EMBEDDED, "real": self.real} if self.real else None
+            return NAMED[self.data](size=self.size, sizes=sizes)
+        path = Path(self.data)
+        if not path.exists():
+            raise BadInput(f"No data set is named {self.data!r} and no such file exists. {did_you_mean(self.data, NAMED)}")
+        return splits_of(path, size=self.size, skip_bad=self.skip_bad, real=self.real)
+
+
+def recipe_names() -> dict[str, ModuleType]:
+    """Return every recipe's module, by the name that the command line uses."""
+    return {module.__name__.rsplit(".", 1)[1].replace("_", "-"): module for module in recipes.ALL}
+
+
+def presets(name: str) -> dict[str, partial[Recipe[Network]]]:
+    """Return the presets of a recipe: the partials in its file."""
+    return {key: value for key, value in vars(find(name, recipe_names(), "recipe")).items() if isinstance(value, partial)}
+
+
+def function_of(name: str) -> RecipeOf:
+    """Return a recipe's function."""
+    module = find(name, recipe_names(), "recipe")
+    function: RecipeOf = getattr(module, name.replace("-", "_"))
+    return function
+
+
+def recipe(name: str, kwargs: Mapping[str, Json]) -> Recipe[Network]:
+    """Return the recipe of this name with these keyword arguments, as they lie in config.json."""
+    function = function_of(name)
+    hints = get_type_hints(function)
+    return function(**{key: revive(hints[key], value) for key, value in kwargs.items()})
+
+
+def revive(hint: object, value: Json) -> object:
+    """Return the keyword argument that was written as JSON: dataclasses and tuples again."""
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
+        return hint(**{key: revive(None, item) for key, item in value.items()})
+    return tuple(value) if isinstance(value, list) else value
+
+
+def standard_metrics() -> list[Metric]:
+    """Return what ``run`` and ``measure`` measure: fidelity, diversity, novelty, agreement, composition."""
+    judge, second = Classifier(), Classifier(seed=1)
+    return [Frechet(judge), Coverage(judge), Entropy(judge), GeneralisationScore(Pixels()), Agreement(second), RealShare()]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run folder with everything that its verbs need."""
+
+    name: str
+    chain: Chain
+    recipe: Recipe[Network]
+    data: Splits
+
+
+def open_run(path: Path) -> Run:
+    """Return the run in a folder, its recipe and data rebuilt from config.json.
+
+    Raises:
+        BadInput: the run was made in Python with parts that have no name.
+    """
+    names = Chain(path).config["names"]
+    assert isinstance(names, dict)
+    if "recipe" not in names and "study" not in names:
+        raise BadInput(f"{path} was made in Python, so the command line cannot rebuild its parts; use Loop.at and measure there.")
+    made = arm(names) if "study" in names else recipe(str(names["recipe"]), _mapping(names["kwargs"]))
+    flags = DataFlags(**_mapping(names["data"]))  # type: ignore[arg-type]
+    return Run(path.name, Chain(path, made.founder.restore, made.trainer.restore), made, flags.load())
+
+
+def arm(names: Mapping[str, Json]) -> Recipe[Network]:
+    """Return the recipe of a study's arm."""
+    arms = dict(find(str(names["study"]), study_names(), "study")())
+    return find(str(names["arm"]), arms, "arm")
+
+
+def study_names() -> dict[str, studies.Study]:
+    """Return every study by name."""
+    return {study.__name__.replace("_", "-"): study for study in studies.ALL}
+
+
+def runs_under(path: Path) -> list[Path]:
+    """Return the run folders in a folder, or the folder itself if it is one."""
+    if (path / CONFIG).exists():
+        return [path]
+    return sorted(config.parent for config in path.glob(f"**/{CONFIG}"))
+
+
+def find(name: str, known: Mapping[str, T], what: str) -> T:
+    """Return the thing of this name.
+
+    Raises:
+        BadInput: there is none; the message offers the nearest.
+    """
+    if name not in known:
+        raise BadInput(f"There is no {what} {name!r}. {did_you_mean(name, known)}")
+    return known[name]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a sentence with the nearest names, or all of them."""
+    near = difflib.get_close_matches(name, list(known), n=2, cutoff=0.5)
+    return f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(sorted(known))}."
+
+
+def plain(value: object) -> Json:
+    """Return a keyword argument as JSON, the inverse of ``revive``."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    assert value is None or isinstance(value, bool | int | float | str)
+    return value
+
+
+def defaults(name: str, preset: str) -> dict[str, object]:
+    """Return every keyword argument of a recipe under a preset."""
+    chosen = find(preset, presets(name), f"preset of {name}")
+    signature = inspect.signature(function_of(name))
+    return {**{key: parameter.default for key, parameter in signature.parameters.items()}, **chosen.keywords}
+
+
+def _mapping(value: Json) -> dict[str, Json]:
+    assert isinstance(value, dict)
+    return value

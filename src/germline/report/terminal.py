@@ -1,0 +1,66 @@
+"""Measurements and parts as tables on a terminal."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from germline.core.digest import Json
+from germline.core.measurement import Measurement
+
+console = Console()
+Rows = Sequence[tuple[int, Sequence[Measurement]]]
+
+
+def label(measurement: Measurement) -> str:
+    """Return a measurement's name, with what was measured where that is not the samples."""
+    return measurement.name if measurement.of == "samples" else f"{measurement.name} ({measurement.of})"
+
+
+def one_line(number: int, values: Sequence[Measurement]) -> str:
+    """Return a generation's numbers on the samples, on one line."""
+    return f"generation {number}: " + "  ".join(f"{v.name} {v.value:.4g}" for v in values if v.of == "samples")
+
+
+def print_measurements(title: str, rows: Rows) -> None:
+    """Print a table with a line a measurement and a column a generation."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for number, _ in rows:
+        table.add_column(f"gen {number}", justify="right")
+    names = list(dict.fromkeys(label(value) for _, values in rows for value in values))
+    for name in names:
+        cells = [next((f"{v.value:.4g}" for v in values if label(v) == name), "") for _, values in rows]
+        table.add_row(name, *cells)
+    console.print(table)
+
+
+def print_listing(listing: Mapping[str, Mapping[str, str]]) -> None:
+    """Print groups of names with a line of text each."""
+    for kind, entries in listing.items():
+        table = Table(title=f"[bold]{kind}[/bold]", title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 2))
+        for name, text in entries.items():
+            table.add_row(name, text)
+        if not entries:
+            table.add_row("none yet", "")
+        console.print(table, "")
+
+
+def print_parts(title: str, parts: Json) -> None:
+    """Print the parts of a recipe, one a line, with their fields."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    assert isinstance(parts, dict)
+    for name, part in parts.items():
+        if name not in ("part", "version") and part not in (None, [], ""):
+            table.add_row(name, part_text(part))
+    console.print(table)
+
+
+def part_text(part: Json) -> str:
+    """Return a part as it would be written in Python, defaults included."""
+    if isinstance(part, list):
+        return ", ".join(part_text(item) for item in part)
+    if isinstance(part, dict) and "part" in part:
+        fields = ", ".join(f"{key}={part_text(value)}" for key, value in part.items() if key not in ("part", "version"))
+        return f"{str(part['part']).rsplit(':', 1)[1]}({fields})"
+    return str(part)
