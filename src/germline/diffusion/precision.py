@@ -1,6 +1,7 @@
-"""Which number format a network computes in. Resolved once to a name that is recorded, because it decides the bits."""
+"""Number format and threads: resolved once and recorded, because they decide the bits."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 
@@ -31,6 +32,17 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[obj
     if precision not in ("bf16", "fp32"):
         raise ValueError(f"autocast needs a resolved precision, bf16 or fp32, but got {precision!r}; call resolve() first.")
     return torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext()
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Compute with ``count`` threads inside an operation; two give other bits than one, and are slower under load."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _native_bf16(device: torch.device) -> bool:

@@ -1,0 +1,76 @@
+"""A trained diffusion model: the weights as they were last, their running mean, and what they predict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from germline.diffusion.denoiser import Denoising, Objective
+from germline.diffusion.precision import autocast
+from germline.diffusion.unet import UNet, of_arrays
+
+
+@dataclass(frozen=True, eq=False)
+class ClassModel:
+    """A class-conditional model. ``network`` is what training goes on from, ``average`` what is sampled from."""
+
+    network: UNet
+    average: UNet
+    objective: Objective
+
+    @property
+    def null(self) -> int:
+        """The condition that stands for none; classes are 0 to null - 1."""
+        return self.average.classes
+
+    def denoiser(self, precision: str = "fp32") -> Denoising:
+        """Return the denoiser of the averaged weights."""
+        return Denoising(self.average, self.objective, precision)
+
+    def bottleneck(
+        self, x_t: Float[Tensor, "b c h w"], sigma: Float[Tensor, " b"], condition: Int[Tensor, " b"], precision: str = "fp32"
+    ) -> Float[Tensor, "b f h/4 w/4"]:
+        """Return the averaged network's middle block output as float32: the latents of latent-space filtering (arXiv 2511.12742)."""
+        with autocast(precision, x_t.device):
+            latents = self.average.bottleneck(self.objective.input(x_t, sigma), self.objective.embed(sigma), condition)
+        return latents.to(x_t.dtype)
+
+    def copy(self) -> ClassModel:
+        """Return a model with the same weights that can be trained without changing this one."""
+        return of_model_arrays(arrays_of(self), self.objective)
+
+
+def arrays_of(model: ClassModel) -> dict[str, np.ndarray]:
+    """Return the model's weights as ``raw.NAME`` and ``ema.NAME``, float32."""
+    parts = {"raw": model.network, "ema": model.average}
+    return {
+        f"{part}.{name}": value.detach().contiguous().numpy() for part, net in parts.items() for name, value in net.state_dict().items()
+    }
+
+
+def of_model_arrays(arrays: Mapping[str, np.ndarray], objective: Objective) -> ClassModel:
+    """Return the model of these arrays, the inverse of ``arrays_of``; the shapes tell channels and classes.
+
+    Raises:
+        ValueError: the arrays are not those of such a model.
+    """
+    raw, ema = (
+        {name.removeprefix(part): torch.from_numpy(np.array(value)) for name, value in arrays.items() if name.startswith(part)}
+        for part in ("raw.", "ema.")
+    )
+    return ClassModel(of_arrays(raw), of_arrays(ema), objective)
+
+
+def to_images(x: Float[Tensor, "b c h w"]) -> np.ndarray:
+    """Return (b, h, w, c) uint8: round((x + 1) * 127.5), clipped to 0..255."""
+    return ((x + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def of_images(images: np.ndarray) -> Float[Tensor, "b c h w"]:
+    """Return (b, h, w, c) uint8 as float32 in [-1, 1], channels_last in memory: the inverse of ``to_images``."""
+    return (torch.from_numpy(images).float() / 127.5 - 1).permute(0, 3, 1, 2)
