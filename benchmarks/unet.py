@@ -121,9 +121,8 @@ def main() -> None:
         ours = rate["compact", "bf16", what] / max(rate["diffusers", precision, what] for precision in ("fp32", "bf16"))
         same = rate["compact", "fp32", what] / rate["diffusers", "fp32", what]
         fewer = flop["diffusers"] / flop["compact"]
-        print(
-            f"{what}: compact bf16 / diffusers at its best {ours:.1f}x, both fp32 {same:.1f}x; FLOP {fewer:.1f}x fewer, so a FLOP {ours / fewer:.1f}x"
-        )
+        print(f"{what}: compact bf16 / diffusers at its best {ours:.1f}x, both fp32 {same:.1f}x;", end=" ")
+        print(f"FLOP {fewer:.1f}x fewer, so a FLOP {ours / fewer:.1f}x")
 
 
 if __name__ == "__main__":
