@@ -148,10 +148,10 @@ class Chain:
             file.write(sealed.line(entry))
 
     def timing(self, number: int) -> list[dict[str, Json]]:
-        """Return the timing entries of a generation, in the order they were written; a line torn by a kill is skipped."""
+        """Return the timing entries of a generation, in the order they were written."""
         path = self.path / folder(number) / TIMING
         lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-        return [sealed.parse_line(line, f"{path}, line {i + 1}") for i, line in enumerate(lines) if line.endswith("\n")]
+        return [sealed.parse_line(line, f"{path}, line {i + 1}") for i, line in enumerate(lines)]
 
     def check(self) -> list[Path]:
         """Walk every hash of the run and return the files checked.

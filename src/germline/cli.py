@@ -1,13 +1,10 @@
 """The verbs of the command line. Each is a function; its arguments are its flags, its docstring their help."""
 
-import dataclasses
-import inspect
 import json as json_library
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
-from typing import Literal, get_type_hints
+from typing import Literal
 
 import tyro
 
@@ -18,12 +15,16 @@ from germline.core import digest
 from germline.core.digest import Json
 from germline.core.errors import BadInput, GermlineError
 from germline.core.progress import bars
+from germline.core.recipe import Recipe
+from germline.core.splits import Splits
 from germline.data.export import export as export_pool
-from germline.estimate import Cost, estimate
+from germline.diffusion.model import ClassModel
+from germline.estimate import estimate
+from germline.flags import Parsed, parse
 from germline.loop import Loop
 from germline.measure import measure as measure_generation
 from germline.measure import measured
-from germline.registry import DataFlags
+from germline.registry import DataFlags, first_line, plain
 from germline.report.page import write_page
 from germline.report.terminal import one_line, print_listing, print_measurements, print_parts
 from germline.study import Arm, run_arms
@@ -69,56 +70,16 @@ def show(name: Name, json: bool = False) -> None:
             print_measurements(str(path), rows)
 
 
-@dataclass(frozen=True)
-class RunFlags:
-    """Where and how long.
-
-    Attributes:
-        out: the run folder; runs/RECIPE when not given. Running again goes on where it stopped.
-        generations: generations after generation 0. Raising it later goes on.
-        seed: of every random draw.
-        preset: the scale: "embedded" takes minutes, "paper" is what the paper states.
-        dry_run: print parts, rows, images, bytes and a time estimate, and stop.
-        accept_drift: go on although library versions changed since the run began.
-        json: print JSON.
-    """
-
-    out: Path | None = None
-    generations: int = 5
-    seed: int = 0
-    preset: str = "embedded"
-    dry_run: bool = False
-    accept_drift: bool = False
-    json: bool = False
-
-
 def run(arguments: Sequence[str]) -> None:
     """Run a recipe generation after generation, resume it, measure every generation."""
-    names = registry.recipe_names()
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(
-            "usage: germline run RECIPE [flags]\n\nExamples:\n  germline run replace\n  germline run entropy --guidance-scale 2 --out runs/entropy"
-        )
-        print("  germline run fresh --data photos/ --size 32 --dry-run\n\nRecipes (germline run RECIPE --help lists the flags):")
-        return print("\n".join(f"  {name:22}{first_line(registry.function_of(name))}" for name in names))
-    name, *rest = arguments
-    registry.find(name, names, "recipe")
-    given = tyro.cli(flags_of(name, preset_of(rest)), prog=f"germline run {name}", args=rest, config=(tyro.conf.OmitArgPrefixes,))
-    kwargs = {f.name: getattr(given, f.name) for f in dataclasses.fields(given) if f.name not in ("run", "real_images")}
-    run_recipe(name, given.run, given.real_images, kwargs)
-
-
-def run_recipe(name: str, flags: RunFlags, real_images: DataFlags, kwargs: dict[str, object]) -> None:
-    """Run one recipe with its flags resolved."""
-    names: dict[str, Json] = {"recipe": name, "kwargs": registry.plain(kwargs), "data": registry.plain(real_images)}
-    recipe, data = registry.function_of(name)(**kwargs), real_images.load()
+        return print(run_usage())
+    given = parse(arguments[0], arguments[1:])
+    flags, recipe, data = given.run, registry.function_of(given.recipe)(**given.kwargs), given.real_images.load()
     if flags.dry_run:
-        parts, cost = digest.describe(recipe), estimate(recipe, data, flags.generations)
-        if flags.json:
-            return print_json({"parts": parts, "cost": registry.plain(cost) if cost else None})
-        print_parts(f"{name} on {data.name}, {len(data.real):,} real rows of {'x'.join(map(str, data.image_shape))}", parts)
-        return print(cost_text(cost, flags.generations))
-    path = flags.out or FOLDER / name
+        return dry_run(given, recipe, data)
+    path = flags.out or FOLDER / given.recipe
+    names: dict[str, Json] = {"recipe": given.recipe, "kwargs": plain(given.kwargs), "data": plain(given.real_images)}
     loop = Loop.at(path, recipe, data, seed=flags.seed, names=names, progress=bars, accept_drift=flags.accept_drift)
     for generation in loop.run(flags.generations):
         values = measure_generation(generation, data, registry.standard_metrics(), progress=bars)
@@ -130,28 +91,13 @@ def run_recipe(name: str, flags: RunFlags, real_images: DataFlags, kwargs: dict[
         print(f"\n{path} is finished. Look at it: germline report {path}")
 
 
-def flags_of(name: str, preset: str) -> type:
-    """Return a dataclass of a recipe's flags and those of every run, with the preset's values as defaults."""
-    function = registry.function_of(name)
-    hints, chosen = get_type_hints(function), registry.defaults(name, preset)
-    own = [(key, hints[key], field(default=value)) for key, value in chosen.items()]
-    shared = [("run", RunFlags, field(default=RunFlags(preset=preset))), ("real_images", DataFlags, field(default=DataFlags()))]
-    flags = make_dataclass(name.replace("-", "_"), [*own, *shared], frozen=True)
-    examples = (
-        f"Examples:\n  germline run {name}\n  germline run {name} --out runs/mine --seed 1\n  germline run {name} --preset paper --dry-run"
-    )
-    flags.__doc__ = f"{examples}\n\n{inspect.getdoc(function)}".replace("Args:", "Attributes:")
-    return flags
-
-
-def preset_of(arguments: Sequence[str]) -> str:
-    """Return the preset named among the arguments: it decides the defaults of all other flags."""
-    for i, argument in enumerate(arguments):
-        if argument == "--preset" and i + 1 < len(arguments):
-            return arguments[i + 1]
-        if argument.startswith("--preset="):
-            return argument.split("=", 1)[1]
-    return "embedded"
+def dry_run(given: Parsed, recipe: Recipe[ClassModel], data: Splits) -> None:
+    """Print what a run would do and cost."""
+    parts, cost = digest.describe(recipe), estimate(recipe, data, given.run.generations)
+    if given.run.json:
+        return print_json({"parts": parts, "cost": plain(cost) if cost else None})
+    print_parts(f"{given.recipe} on {data.name}, {len(data.real):,} real rows of {'x'.join(map(str, data.image_shape))}", parts)
+    print(cost.text(given.run.generations) if cost else "This recipe's trainer states no budget in images, so there is no estimate.")
 
 
 def study(
@@ -177,7 +123,7 @@ def study(
     """
     arms_of = registry.find(name, registry.study_names(), "study")
     folder = out or FOLDER / name
-    kept: dict[str, Json] = {"study": name, "data": registry.plain(real_images)}
+    kept: dict[str, Json] = {"study": name, "data": plain(real_images)}
     arms = [
         Arm(folder / (arm if seeds == 1 else f"{arm}-seed{seed}"), recipe, seed, {**kept, "arm": arm})
         for seed in range(seeds)
@@ -292,25 +238,24 @@ def run_folders(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def cost_text(cost: Cost | None, generations: int) -> str:
-    """Return a cost in words."""
-    if cost is None:
-        return "This recipe's trainer states no budget in images, so there is no estimate."
-    hours = f"{cost.seconds / 3600:.1f} hours" if cost.seconds > 5400 else f"{cost.seconds / 60:.1f} minutes"
-    return (
-        f"generations 0 to {generations}: {cost.images:,} images seen in training, {cost.rows:,} rows sampled, {cost.bytes / 1e6:,.0f} MB on disk,"
-        f"\nabout {hours} of training and sampling on one thread (timed here just now; selection and metrics come on top)."
-    )
-
-
-def first_line(thing: object) -> str:
-    """Return the first line of a docstring."""
-    return (inspect.getdoc(thing) or "").split("\n", 1)[0]
-
-
 def print_json(value: object) -> None:
     """Print one JSON value on one line."""
     print(json_library.dumps(value), flush=True)
+
+
+def run_usage() -> str:
+    """Return the help of ``germline run``, examples first."""
+    examples = (
+        "germline run replace",
+        "germline run entropy --guidance-scale 2 --out runs/entropy",
+        "germline run fresh --data photos/ --size 32 --dry-run",
+    )
+    names = "\n".join(f"  {name:22}{first_line(registry.function_of(name))}" for name in registry.recipe_names())
+    return (
+        "usage: germline run RECIPE [flags]\n\nExamples:\n  "
+        + "\n  ".join(examples)
+        + f"\n\nRecipes (germline run RECIPE --help says more):\n{names}"
+    )
 
 
 def usage() -> str:

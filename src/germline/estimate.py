@@ -28,6 +28,14 @@ class Cost:
     bytes: int
     seconds: float
 
+    def text(self, generations: int) -> str:
+        """Return the cost in words."""
+        time = f"{self.seconds / 3600:,.1f} hours" if self.seconds > 5400 else f"{self.seconds / 60:.1f} minutes"
+        return (
+            f"generations 0 to {generations}: {self.images:,} images trained on, {self.rows:,} rows sampled, {self.bytes / 1e6:,.0f} MB on disk;"
+            f"\nabout {time} of training and sampling on one thread, timed here just now; selection and metrics come on top."
+        )
+
 
 def estimate(recipe: Recipe[M], data: Splits, generations: int) -> Cost | None:
     """Return the cost of generations 0 to ``generations``, or None for trainers that state no budget in images.

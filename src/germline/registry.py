@@ -17,11 +17,11 @@ from germline.core.protocols import Metric
 from germline.core.recipe import Recipe
 from germline.core.splits import EMBEDDED, Splits
 from germline.data import NAMED, splits_of
+from germline.diffusion.model import ClassModel
 from germline.features import Classifier, Pixels
-from germline.metrics import Agreement, Coverage, Entropy, Frechet, GeneralisationScore, RealShare
-from germline.trainers import Network
+from germline.metrics import Agreement, Coverage, Entropy, Frechet, Generalisation, RealShare
 
-RecipeOf = Callable[..., Recipe[Network]]
+RecipeOf = Callable[..., Recipe[ClassModel]]
 T = TypeVar("T")
 
 
@@ -57,7 +57,7 @@ def recipe_names() -> dict[str, ModuleType]:
     return {module.__name__.rsplit(".", 1)[1].replace("_", "-"): module for module in recipes.ALL}
 
 
-def presets(name: str) -> dict[str, partial[Recipe[Network]]]:
+def presets(name: str) -> dict[str, partial[Recipe[ClassModel]]]:
     """Return the presets of a recipe: the partials in its file."""
     return {key: value for key, value in vars(find(name, recipe_names(), "recipe")).items() if isinstance(value, partial)}
 
@@ -69,7 +69,7 @@ def function_of(name: str) -> RecipeOf:
     return function
 
 
-def recipe(name: str, kwargs: Mapping[str, Json]) -> Recipe[Network]:
+def recipe(name: str, kwargs: Mapping[str, Json]) -> Recipe[ClassModel]:
     """Return the recipe of this name with these keyword arguments, as they lie in config.json."""
     function = function_of(name)
     hints = get_type_hints(function)
@@ -86,7 +86,7 @@ def revive(hint: object, value: Json) -> object:
 def standard_metrics() -> list[Metric]:
     """Return what ``run`` and ``measure`` measure: fidelity, diversity, novelty, agreement, composition."""
     judge, second = Classifier(), Classifier(seed=1)
-    return [Frechet(judge), Coverage(judge), Entropy(judge), GeneralisationScore(Pixels()), Agreement(second), RealShare()]
+    return [Frechet(judge), Coverage(judge), Entropy(judge), Generalisation(Pixels()), Agreement(second), RealShare()]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Run:
 
     name: str
     chain: Chain
-    recipe: Recipe[Network]
+    recipe: Recipe[ClassModel]
     data: Splits
 
 
@@ -114,7 +114,7 @@ def open_run(path: Path) -> Run:
     return Run(path.name, Chain(path, made.founder.restore, made.trainer.restore), made, flags.load())
 
 
-def arm(names: Mapping[str, Json]) -> Recipe[Network]:
+def arm(names: Mapping[str, Json]) -> Recipe[ClassModel]:
     """Return the recipe of a study's arm."""
     arms = dict(find(str(names["study"]), study_names(), "study")())
     return find(str(names["arm"]), arms, "arm")
@@ -151,6 +151,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def plain(value: object) -> Json:
     """Return a keyword argument as JSON, the inverse of ``revive``."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, tuple | list):
@@ -169,3 +171,8 @@ def defaults(name: str, preset: str) -> dict[str, object]:
 def _mapping(value: Json) -> dict[str, Json]:
     assert isinstance(value, dict)
     return value
+
+
+def first_line(thing: object) -> str:
+    """Return the first line of a docstring."""
+    return (inspect.getdoc(thing) or "").split("\n", 1)[0]

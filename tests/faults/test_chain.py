@@ -176,4 +176,3 @@ def test_a_bad_selector_is_named(tmp_path, tiny, rows, says):
     recipe = gaussian_recipe(20, selector=Always(tuple(rows.tolist()), rows.dtype.str))
     with pytest.raises(GermlineError, match=f"Always {says}"):
         list(Loop.at(tmp_path / "run", recipe, tiny).run(1))
-

@@ -1,0 +1,83 @@
+"""The flags of ``germline run``: a recipe's keyword arguments, and what every run has."""
+
+import dataclasses
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass, field, make_dataclass
+from pathlib import Path
+from typing import get_type_hints
+
+import tyro
+
+from germline import registry
+from germline.registry import DataFlags
+
+
+@dataclass(frozen=True)
+class RunFlags:
+    """Where and how long.
+
+    Attributes:
+        out: the run folder; runs/RECIPE when not given. Running again goes on where it stopped.
+        generations: generations after generation 0. Raising it later goes on.
+        seed: of every random draw.
+        preset: the scale: "embedded" takes minutes, "paper" is what the paper states.
+        dry_run: print parts, rows, images, bytes and a time estimate, and stop.
+        accept_drift: go on although library versions changed since the run began.
+        json: print JSON.
+    """
+
+    out: Path | None = None
+    generations: int = 5
+    seed: int = 0
+    preset: str = "embedded"
+    dry_run: bool = False
+    accept_drift: bool = False
+    json: bool = False
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A command line, taken apart: the recipe, its keyword arguments, where and how long, on which images."""
+
+    recipe: str
+    kwargs: dict[str, object]
+    run: RunFlags
+    real_images: DataFlags
+
+
+def parse(name: str, arguments: Sequence[str]) -> Parsed:
+    """Return the flags that follow a recipe's name; ``--help`` and mistakes print and exit.
+
+    Raises:
+        BadInput: there is no such recipe or preset.
+    """
+    registry.find(name, registry.recipe_names(), "recipe")
+    flags = flags_of(name, preset_of(arguments))
+    given = tyro.cli(flags, prog=f"germline run {name}", args=arguments, config=(tyro.conf.OmitArgPrefixes,))
+    kwargs = {f.name: getattr(given, f.name) for f in dataclasses.fields(given) if f.name not in ("run", "real_images")}
+    return Parsed(name, kwargs, given.run, given.real_images)
+
+
+def flags_of(name: str, preset: str) -> type:
+    """Return a dataclass of a recipe's flags and those of every run, with the preset's values as defaults."""
+    function = registry.function_of(name)
+    hints, chosen = get_type_hints(function), registry.defaults(name, preset)
+    own = [(key, hints[key], field(default=value)) for key, value in chosen.items()]
+    shared = [("run", RunFlags, field(default=RunFlags(preset=preset))), ("real_images", DataFlags, field(default=DataFlags()))]
+    flags = make_dataclass(name.replace("-", "_"), [*own, *shared], frozen=True)
+    examples = (
+        f"Examples:\n  germline run {name}\n  germline run {name} --out runs/mine --seed 1\n  germline run {name} --preset paper --dry-run"
+    )
+    flags.__doc__ = f"{examples}\n\n{inspect.getdoc(function)}".replace("Args:", "Attributes:")
+    return flags
+
+
+def preset_of(arguments: Sequence[str]) -> str:
+    """Return the preset named among the arguments: it decides the defaults of all other flags."""
+    for i, argument in enumerate(arguments):
+        if argument == "--preset" and i + 1 < len(arguments):
+            return arguments[i + 1]
+        if argument.startswith("--preset="):
+            return argument.split("=", 1)[1]
+    return "embedded"

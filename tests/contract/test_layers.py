@@ -1,0 +1,83 @@
+"""Imports point one way, and what must be light is light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import germline
+
+ROOT = Path(germline.__file__).parent
+PARTS = ("data", "mixers", "features", "scorers", "weighters", "selectors", "trainers", "samplers", "metrics", "prompts", "theory")
+LAYERS = [("core", "diffusion"), PARTS, ("chain",), ("loop", "measure", "verdict", "cluster"), ("recipes", "studies", "report", "studio")]
+LAYERS += [("estimate", "study"), ("registry", "flags"), ("cli",)]
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def top(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level germline names that a file imports, wherever in the file the import stands."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            modules = [node.module] if node.module != "germline" else [f"germline.{alias.name}" for alias in node.names]
+        names |= {module.split(".")[1] for module in modules if module.startswith("germline.")}
+    return names
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if path.name != "__init__.py" or path.parent != ROOT], ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_imports_point_one_way(path):
+    here = top(path)
+    assert here in RANK, f"{here} has no place in the layers; give it one in DESIGN.md and here"
+    for name in imported(path):
+        assert RANK[name] <= RANK[here], f"{path.relative_to(ROOT)} imports germline.{name}, which is above it"
+        if here in PARTS and name in PARTS:
+            assert name == here, f"{path.relative_to(ROOT)} imports germline.{name}: parts in one folder do not import parts in another"
+
+
+def test_the_diffusion_core_knows_nothing_of_loops():
+    for path in (ROOT / "diffusion").glob("*.py"):
+        assert imported(path) <= {"diffusion"}, path.name
+
+
+def test_the_core_knows_no_part():
+    for path in (ROOT / "core").glob("*.py"):
+        assert imported(path) <= {"core"}, path.name
+
+
+@pytest.mark.parametrize("module", ["core", "chain", "report"])
+def test_imports_without_torch(module):
+    files = FILES if module == "chain" else sorted((ROOT / module).glob("*.py"))
+    names = ["germline.chain"] if module == "chain" else [f"germline.{module}.{file.stem}" for file in files if file.stem != "__init__"]
+    code = f"import sys; sys.modules['torch'] = None; import importlib; [importlib.import_module(n) for n in {names!r}]"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_file_can_be_held_in_the_head(path):
+    assert len(path.read_text().splitlines()) <= 300
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_swallowed_arguments_and_no_unpickling(path):
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+            assert node.args.kwarg is None, f"{path.name}: {node.name} takes **kwargs"
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            modules = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+            assert not {"pickle", "dill", "cloudpickle", "joblib"} & set(modules), f"{path.name} imports an unpickler"
+        if isinstance(node, ast.keyword) and node.arg in ("allow_pickle", "weights_only"):
+            safe = node.arg == "weights_only"
+            assert isinstance(node.value, ast.Constant), path.name
+            assert node.value.value is safe, f"{path.name}: {node.arg}={node.value.value}"
