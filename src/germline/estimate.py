@@ -32,7 +32,7 @@ class Cost:
         """Return the cost in words."""
         time = f"{self.seconds / 3600:,.1f} hours" if self.seconds > 5400 else f"{self.seconds / 60:.1f} minutes"
         return (
-            f"generations 0 to {generations}: {self.images:,} images trained on, {self.rows:,} rows sampled, {self.bytes / 1e6:,.0f} MB on disk;"
+            f"generations 0 to {generations}: trains on {self.images:,} images, samples {self.rows:,} rows, keeps {self.bytes / 1e6:,.0f} MB;"
             f"\nabout {time} of training and sampling on one thread, timed here just now; selection and metrics come on top."
         )
 
