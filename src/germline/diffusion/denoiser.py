@@ -6,7 +6,7 @@ Each network is asked for something of about unit size, so the loss of all three
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -16,6 +16,7 @@ from germline.diffusion.precision import autocast
 from germline.diffusion.schedule import ddpm_levels
 
 
+@runtime_checkable
 class Denoiser(Protocol):
     """D(x_t; sigma, condition), an estimate of E[x0 | x_t, condition]."""
 
@@ -24,6 +25,7 @@ class Denoiser(Protocol):
         ...
 
 
+@runtime_checkable
 class Network(Protocol):
     """The raw network F: it sees a scaled image, an embedded noise level of about -2 to 2, and a class number."""
 
@@ -34,6 +36,7 @@ class Network(Protocol):
         ...
 
 
+@runtime_checkable
 class Objective(Protocol):
     """A parametrisation: x0_hat = a(sigma) x_t + b(sigma) F(c(sigma) x_t; e(sigma))."""
 

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from germline.diffusion.denoiser import Denoising, Objective
+from germline.diffusion.denoiser import Denoiser, Denoising, Objective
 from germline.diffusion.precision import autocast
 from germline.diffusion.unet import UNet, of_arrays
+
+
+@runtime_checkable
+class Model(Protocol):
+    """What can be sampled from: one network, a pair of them (extrapolation), or a closed form."""
+
+    @property
+    def null(self) -> int:
+        """The condition that stands for none."""
+        ...
+
+    def denoiser(self, precision: str) -> Denoiser:
+        """Return the denoiser that computes in "bf16" or "fp32"."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +49,7 @@ class ClassModel:
 
     def bottleneck(
         self, x_t: Float[Tensor, "b c h w"], sigma: Float[Tensor, " b"], condition: Int[Tensor, " b"], precision: str = "fp32"
-    ) -> Float[Tensor, "b f h/4 w/4"]:
+    ) -> Float[Tensor, "b f h//4 w//4"]:
         """Return the averaged network's middle block output as float32: the latents of latent-space filtering (arXiv 2511.12742)."""
         with autocast(precision, x_t.device):
             latents = self.average.bottleneck(self.objective.input(x_t, sigma), self.objective.embed(sigma), condition)

@@ -7,7 +7,7 @@ from torch import Tensor
 DDPM_STEPS = 1_000
 
 
-def karras(steps: int, sigma_max: float = 40.0, sigma_min: float = 0.02, rho: float = 7.0) -> Float64[Tensor, " steps+1"]:
+def karras(steps: int, sigma_max: float = 40.0, sigma_min: float = 0.02, rho: float = 7.0) -> Float64[Tensor, " levels"]:
     """Return ``steps`` noise levels from ``sigma_max`` to ``sigma_min``, evenly spaced in sigma^(1/rho), then 0.
 
     Source: Karras et al., "Elucidating the Design Space of Diffusion-Based Generative Models", arXiv 2206.00364, Eq. 5.
@@ -34,7 +34,7 @@ def ddpm_levels(beta_first: float = 1e-4, beta_last: float = 0.02) -> Float64[Te
     return sigma_of(torch.cumprod(1 - beta, dim=0))
 
 
-def ddpm(steps: int) -> Float64[Tensor, " steps+1"]:
+def ddpm(steps: int) -> Float64[Tensor, " levels"]:
     """Return ``steps`` of DDPM's levels, evenly spaced in its step number and starting at the noisiest, then 0.
 
     Starting anywhere else leaves a gap between pure noise and the first level that training never showed: the "trailing"

@@ -9,15 +9,16 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
 
-Sigmas = Sequence[float] | Float[Tensor, " steps+1"]
+Sigmas = Sequence[float] | Float[Tensor, " levels"]
 Noise = Callable[[int], Float[Tensor, "b c h w"]]
 
 
+@runtime_checkable
 class Denoise(Protocol):
     """A denoiser at one noise level for the whole batch; the condition is already given."""
 

@@ -114,7 +114,7 @@ class UNet(nn.Module):
 
     def bottleneck(
         self, image: Float[Tensor, "b c h w"], noise: Float[Tensor, " b"], condition: Int[Tensor, " b"]
-    ) -> Float[Tensor, "b narrow h/4 w/4"]:
+    ) -> Float[Tensor, "b narrow h//4 w//4"]:
         """Return the middle block's output, the latents that latent-space filtering probes; the way up is not computed."""
         return self._encode(image, noise, condition)[3]
 

@@ -15,7 +15,7 @@ from germline.core.errors import BadInput, GermlineError
 from germline.core.pool import Pool, Rows
 from germline.diffusion import schedule, solver
 from germline.diffusion.guidance import Guided
-from germline.diffusion.model import ClassModel, to_images
+from germline.diffusion.model import Model, to_images
 from germline.diffusion.precision import resolve, threads
 
 SMALLEST_BATCH = 16
@@ -62,7 +62,7 @@ class Denoised:
         except ValueError as error:
             raise BadInput(f"Denoised: {error}") from error
 
-    def __call__(self, model: ClassModel, rows: Rows, ctx: Context) -> Pool:
+    def __call__(self, model: Model, rows: Rows, ctx: Context) -> Pool:
         """Return one image a row, in blocks of the run's size.
 
         Raises:
@@ -78,7 +78,7 @@ class Denoised:
         """Return network evaluations a row: the sampling budget."""
         return solver.evaluations(self.solver, self.steps) * (1 if self.guidance_scale in (0, 1) else 2)
 
-    def _block(self, model: ClassModel, rows: np.ndarray, ctx: Context) -> np.ndarray:
+    def _block(self, model: Model, rows: np.ndarray, ctx: Context) -> np.ndarray:
         padded = np.concatenate([rows, np.repeat(rows[-1:], max(0, SMALLEST_BATCH - len(rows)))])
         condition = torch.from_numpy(padded % len(ctx.data.classes))
         precision = ctx.execution.precision if self.precision == "auto" else resolve(self.precision)
@@ -99,5 +99,5 @@ class Denoised:
             raise GermlineError(f"Denoised: the model returned NaN or infinity for row {bad}; train with a lower learning_rate.")
         return to_images(x0)
 
-    def _sigmas(self) -> Float[Tensor, " steps+1"]:
+    def _sigmas(self) -> Float[Tensor, " levels"]:
         return schedule.karras(self.steps, self.sigma_max, self.sigma_min) if self.schedule == "karras" else schedule.ddpm(self.steps)
