@@ -31,8 +31,9 @@ class Cost:
     def text(self, generations: int) -> str:
         """Return the cost in words."""
         time = f"{self.seconds / 3600:,.1f} hours" if self.seconds > 5400 else f"{self.seconds / 60:.1f} minutes"
+        size = f"{self.bytes / 1e6:,.0f} MB"
         return (
-            f"generations 0 to {generations}: trains on {self.images:,} images, samples {self.rows:,} rows, keeps {self.bytes / 1e6:,.0f} MB;"
+            f"Generations 0 to {generations} train on {self.images:,} images, sample {self.rows:,} rows and keep {size};"
             f"\nabout {time} of training and sampling on one thread, timed here just now; selection and metrics come on top."
         )
 

@@ -1,5 +1,6 @@
 """Runs a chain in a live process and kills it at a chosen moment of a chosen write."""
 
+import dataclasses
 import multiprocessing
 import os
 import signal
@@ -8,8 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import germline.core.atomic
+import germline.trainers.denoiser
 from conftest import gaussian_recipe, gaussian_splits
+from germline.core.recipe import Recipe
+from germline.data import digits
 from germline.loop import Loop
+from germline.mixers import Replace
+from germline.samplers import Denoised
+from germline.trainers import TrainDenoiser
 
 MOMENTS = ("before", "during the write", "before the rename", "after")
 REPLACING = germline.core.atomic.replacing
@@ -19,6 +26,14 @@ CONTEXT.set_forkserver_preload(["germline.loop", "pytest"])
 
 def gaussian(folder: Path) -> Loop:
     return Loop.at(folder, gaussian_recipe(20), gaussian_splits(20, 4))
+
+
+def network(folder: Path) -> Loop:
+    """A real U-Net on 8x8 digits, with a checkpoint at every step."""
+    germline.trainers.denoiser.CHECKPOINT_SECONDS = 0.0
+    train = TrainDenoiser(images=192, channels=(16, 32))
+    recipe = Recipe(train, Replace(), dataclasses.replace(train, start="sequential"), Denoised(300, steps=4))
+    return Loop.at(folder, recipe, digits())
 
 
 def pausing(name: str, generation: int, moment: str, here):

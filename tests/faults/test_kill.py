@@ -2,8 +2,10 @@
 
 from collections import Counter
 
+import pytest
+from killing import MOMENTS, gaussian, kill_at, network, table
+
 from germline.chain import Chain
-from killing import MOMENTS, gaussian, kill_at, table
 
 STAGES = {
     "choose": "choice.parquet",
@@ -27,3 +29,19 @@ def test_forty_kills_of_a_closed_form_chain(tmp_path):
     assert last.digest == Chain(tmp_path / "calm")[2].digest
     leftovers = [path.name for path in (tmp_path / "killed").rglob("*") if path.name.endswith(".tmp") or path.name == "scratch"]
     assert leftovers == []
+
+
+UNET_STAGES = {"train, a checkpoint": "train.safetensors", "sample, a block": "rows_"}
+
+
+@pytest.mark.slow
+def test_eight_kills_of_a_network_chain(tmp_path):
+    list(network(tmp_path / "calm").run(1))
+    hits = Counter()
+    for stage, name in UNET_STAGES.items():
+        for moment in MOMENTS:
+            hits[stage, moment] += kill_at(network, tmp_path / "killed", 1, name, 1, moment)
+    print(table(hits, UNET_STAGES))
+    assert all(hits[stage, moment] for stage in UNET_STAGES for moment in MOMENTS), table(hits, UNET_STAGES)
+    *_, last = network(tmp_path / "killed").run(1)
+    assert last.digest == Chain(tmp_path / "calm")[1].digest

@@ -1,0 +1,192 @@
+"""What every part promises. Parts are found by their names in the folders, so a new one is tested by being there."""
+
+import dataclasses
+import importlib
+import inspect
+import typing
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from conftest import gaussian_recipe, gaussian_splits
+from germline import registry
+from germline.core import digest
+from germline.core.context import Context
+from germline.core.evidence import Evidence
+from germline.core.measurement import Measurement
+from germline.core.pool import Pool
+from germline.features import Pixels
+from germline.loop import Loop
+from germline.mixers import Accumulate
+from germline.selectors import Uniform
+
+FOLDERS = ("mixers", "features", "selectors", "trainers", "samplers", "metrics")
+N = 20
+
+
+@dataclass(frozen=True)
+class Oracle:
+    """A classifier that is always right about a two-class set whose rows alternate."""
+
+    def predict(self, pool: Pool, ctx: Context) -> np.ndarray:
+        return pool.condition
+
+
+SAMPLE_FIELDS = {
+    "n": 7,
+    "by": "score",
+    "extractor": Pixels(),
+    "selector": Uniform(5),
+    "share": 0.5,
+    "real_share": 0.5,
+    "rows": "real",
+    "among": "real",
+    "classifier": Oracle(),
+}
+
+
+def parts(folder: str) -> list[type]:
+    package = importlib.import_module(f"germline.{folder}")
+    return [
+        thing
+        for name in package.__all__
+        if inspect.isclass(thing := getattr(package, name)) and callable(thing) and "__call__" in vars(thing)
+    ]
+
+
+def example(part: type) -> object:
+    """Return a part with example values for the fields that have no default."""
+    fields = [f for f in dataclasses.fields(part) if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
+    return part(**{f.name: SAMPLE_FIELDS[f.name] for f in fields})
+
+
+def cases(*folders: str):
+    return pytest.mark.parametrize("part", [part for folder in folders for part in parts(folder)], ids=lambda part: part.__name__)
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory):
+    """A run of three generations on accumulated data, its splits with a reserve."""
+    data = gaussian_splits(N, 4, reserve=N)
+    loop = Loop.at(tmp_path_factory.mktemp("contract") / "run", gaussian_recipe(N, Accumulate()), data)
+    list(loop.run(2))
+    return loop.chain, data
+
+
+@pytest.fixture
+def ctx(chain):
+    """What generation 2 may know: generations 0 and 1."""
+    run, data = chain
+    return dataclasses.replace(run.context(2, data), generations=run.generations()[:2])
+
+
+@pytest.fixture
+def offer(ctx):
+    pool = Accumulate()(ctx)
+    return pool.with_column("score", np.linspace(0, 1, len(pool)))
+
+
+def test_every_folder_has_parts():
+    assert {folder: len(parts(folder)) > 0 for folder in FOLDERS} == dict.fromkeys(FOLDERS, True)
+
+
+@cases(*FOLDERS)
+def test_fields_are_the_configuration(part):
+    assert dataclasses.is_dataclass(part)
+    assert part.__dataclass_params__.frozen, "a part is frozen"
+    made = example(part)
+    assert digest.of_part(made) == digest.of_part(dataclasses.replace(made)), "equal fields, equal digest"
+    text = digest.canonical(digest.describe(made))
+    assert len(text) < 5_000, "a part holds configuration, not data"
+
+
+@cases(*FOLDERS)
+def test_the_docstring_says_what_it_returns(part):
+    assert inspect.getdoc(part), part
+    assert inspect.getdoc(part.__call__), f"{part.__name__}.__call__ has no docstring"
+    hints = typing.get_type_hints(part.__call__, include_extras=False)
+    assert "return" in hints
+
+
+@cases("mixers")
+def test_mixers_offer_rows_that_exist_and_do_so_again(part, ctx):
+    first, second = example(part)(ctx), example(part)(ctx)
+    assert len(first) > 0
+    assert (first.origin == second.origin).all()
+    assert len(np.unique(first.origin, axis=0)) == len(first), "no row twice"
+    assert first.generation.max() < ctx.generation
+    for generation, source in first.sources.items():
+        known = ctx.data.real.sources[-1] if generation == -1 else ctx.samples(generation).sources[generation]
+        assert np.shares_memory(source.images, known.images) or source.path == known.path, "no image is copied"
+
+
+@cases("selectors")
+def test_selectors_return_distinct_rows_again_and_alone(part, ctx, offer):
+    before = digest.of_array(offer.origin), digest.of_array(offer.columns["score"])
+    selector = example(part)
+    np.random.seed(1)
+    first = selector(offer, ctx)
+    np.random.seed(2)
+    second = selector(offer, ctx)
+    assert first.tolist() == second.tolist(), "draws come from ctx.rng, never from a global stream"
+    assert np.issubdtype(first.dtype, np.integer)
+    assert len(np.unique(first)) == len(first)
+    assert first.min() >= 0
+    assert first.max() < len(offer)
+    if part.__name__ != "Among":
+        assert len(first) == selector.n
+    assert before == (digest.of_array(offer.origin), digest.of_array(offer.columns["score"]))
+
+
+@cases("selectors")
+def test_selectors_refuse_more_rows_than_there_are(part, ctx, offer):
+    with pytest.raises(ValueError, match=r"\d+"):
+        dataclasses.replace(example(part), **({"selector": Uniform(999)} if part.__name__ == "Among" else {"n": 999}))(offer, ctx)
+
+
+@cases("metrics")
+def test_metrics_measure_again_and_say_on_what(part, chain):
+    run, data = chain
+    ctx, last = run.context(2, data), run[2]
+    evidence = Evidence(last.samples, last.training(data), data, ctx)
+    metric = example(part)
+    first, second = list(metric(evidence)), list(metric(evidence))
+    assert first == second
+    assert first
+    for value in first:
+        assert isinstance(value, Measurement)
+        assert value.of in ("samples", "training", "reference")
+        assert np.isfinite(value.value)
+        assert value.n
+        assert Measurement(**value.to_json()) == value
+
+
+@cases("features")
+def test_features_do_not_read_conditions_or_neighbours(part, chain):
+    if "founder" in getattr(example(part), "needs", ()):
+        pytest.skip("needs a network as founder; tested with one in tests/features")
+    if part.__name__ == "EfficientNetLite0":
+        pytest.importorskip("efficientnet_lite_pytorch", reason="extra: features")
+    run, data = chain
+    ctx, extractor = run.context(2, data), example(part)
+    pool = Accumulate()(ctx)
+    whole = ctx.features(extractor, pool)
+    assert whole.shape[0] == len(pool)
+    assert whole.dtype == np.float32
+    rows = np.array([33, 2, 17])
+    assert (ctx.features(extractor, pool.take(rows)) == whole[rows]).all(), "a row's features are the same in every pool"
+    other = dataclasses.replace(pool, condition=1 - pool.condition)
+    assert (ctx.features(extractor, other) == whole).all(), "a row's label does not leak into its features"
+
+
+@pytest.mark.parametrize("name", registry.recipe_names())
+def test_every_recipe_and_preset_is_rebuilt_from_its_json(name):
+    for preset in registry.presets(name):
+        kwargs = registry.defaults(name, preset)
+        made = registry.function_of(name)(**kwargs)
+        assert digest.of_part(registry.recipe(name, {key: registry.plain(value) for key, value in kwargs.items()})) == digest.of_part(made)
+        assert made.source
+    assert "embedded" in registry.presets(name)
+    lines = inspect.getsource(registry.function_of(name)).splitlines()
+    assert len(lines) <= 60, "a paper is one short function"
