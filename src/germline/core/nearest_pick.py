@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from jaxtyping import Float, Float32, Int, Int64
 
@@ -93,7 +95,7 @@ class NearestPick:
         met, norms, bound = self._met[rows], self._norms[rows], self.bound[rows]
         live, joined = np.empty(0, np.int64), 0
         edges = self._segments(met)
-        for start, stop in zip(edges, edges[1:], strict=False):
+        for start, stop in pairwise(edges):
             joining = int(np.searchsorted(met, stop))  # rows that missed a pick of this segment; re-meeting some does no harm
             live, joined = np.concatenate([live, np.arange(joined, joining)]), joining
             distance = np.maximum(self._product(x[live], start, stop).min(axis=1) + norms[live], 0)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, Int, Int64
 
 SPARE = 4  # candidates kept beyond k, so that rounding can rarely hide a neighbour
-QUERIES, BASE, ELEMENTS = 1024, 8192, 1 << 22  # rows of a tile of distances; numbers held at once in float64
+QUERIES, BASE, ELEMENTS = 512, 4096, 1 << 22  # rows of a tile of distances; numbers held at once in float64
 
 
 class Sliceable(Protocol):
@@ -41,7 +41,8 @@ def centre(features: Float[np.ndarray, "n d"]) -> Float32[np.ndarray, " d"]:
     """
     count = min(len(features), 1001)
     rows = np.linspace(0, len(features) - 1, count - (count + 1) % 2).astype(np.int64)
-    return np.median(np.asarray(features[rows], np.float32), axis=0)
+    middle: np.ndarray = np.median(np.asarray(features[rows], np.float32), axis=0)
+    return middle
 
 
 def squared_norms(x: Float32[np.ndarray, "n d"]) -> Float32[np.ndarray, " n"]:
@@ -61,7 +62,8 @@ def squared_distances(
     out *= -2
     out += (squared_norms(a) if a_norms is None else a_norms)[:, None]
     out += squared_norms(b) if b_norms is None else b_norms
-    return np.maximum(out, 0, out=out)
+    np.maximum(out, 0, out=out)
+    return out
 
 
 def nearest(
@@ -71,7 +73,7 @@ def nearest(
 
     Exact: a float32 matrix product proposes k + 4 rows, differences in float64 order them. Where the bound on the product's
     rounding error leaves room for a row that was not proposed, all rows within the bound are measured. Both arrays may be
-    memory maps: a tile of 1,024 x 8,192 distances is held at a time.
+    memory maps: a tile of 512 x 4,096 distances is held at a time.
 
     Args:
         query: the rows that look for neighbours.
@@ -103,7 +105,8 @@ def slices(n: int, size: int) -> Iterator[slice]:
 
 
 def _centred(features: np.ndarray, rows: slice | np.ndarray, middle: np.ndarray) -> np.ndarray:
-    return np.asarray(features[rows], np.float32) - middle
+    centred: np.ndarray = np.asarray(features[rows], np.float32) - middle
+    return centred
 
 
 def _with_column(x: np.ndarray, column: np.ndarray | float) -> np.ndarray:
@@ -120,7 +123,7 @@ def _proposed(
     values = np.full((len(query), width), np.inf, np.float32)
     rows = np.full((len(query), width), len(base), np.int64)
     norms, longest = np.empty(len(query)), 0.0
-    for columns in slices(len(base), BASE):
+    for columns in _growing(len(base)):
         b = _centred(base, columns, middle)
         b_norms = squared_norms(b)
         longest = max(longest, float(b_norms.max()))
@@ -136,6 +139,14 @@ def _proposed(
     # |fl(x.y) - x.y| <= d eps |x| |y| for any order of summation; eight more for centring, norms and the final sum
     reach = (base.shape[1] + 8) * np.finfo(np.float32).eps * (np.sqrt(norms) + np.sqrt(longest)) ** 2
     return rows, 2 * values.max(axis=1).astype(np.float64) + norms, reach
+
+
+def _growing(n: int) -> Iterator[slice]:
+    """Yield 0..n in slices that double up to ``BASE``: a small first tile tells cheaply what the later ones need not keep."""
+    start, size = 0, min(BASE, 256)
+    while start < n:
+        yield slice(start, min(start + size, n))
+        start, size = start + size, min(2 * size if start else size, BASE)
 
 
 def _keep_smallest(values: np.ndarray, rows: np.ndarray, tile: np.ndarray, offset: int) -> None:
@@ -166,7 +177,7 @@ def _within(
         if exclude_self:
             own = (here >= columns.start) & (here < columns.stop)
             tile[own, here[own] - columns.start] = np.inf
-        pairs.append(np.argwhere(tile <= limit[:, None]) + [0, columns.start])
+        pairs.append(np.argwhere(tile <= limit[:, None]) + np.array([0, columns.start]))
     owner, number = np.concatenate(pairs).T
     radii = _radii(query, base, here[owner], number)
     order = np.lexsort((number, radii, owner))

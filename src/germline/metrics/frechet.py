@@ -1,0 +1,155 @@
+"""Frechet distance of two sets in the features of a named extractor. It is not "the FID": that is one extractor, at 50,000 images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import scipy.linalg
+from jaxtyping import Float, Float64
+
+from germline.core.cache import Arrays
+from germline.core.errors import BadInput
+from germline.core.evidence import Evidence
+from germline.core.measurement import Measurement
+from germline.core.neighbours import slices
+from germline.core.pool import Pool
+from germline.core.protocols import Extractor
+
+CHUNK = 8192
+
+
+@dataclass(frozen=True)
+class Frechet:
+    """FD-<extractor>: Frechet distance of S_g and of T_g to a real set; the other real set gives the reference value.
+
+    It falls with the number of rows: compare at equal n only. Source: Dowson and Landau 1982; arXiv 1706.08500 for images.
+    """
+
+    extractor: Extractor
+    against: Literal["held_out", "real"] = "held_out"
+
+    def __call__(self, evidence: Evidence) -> list[Measurement]:
+        """Return the distance of samples, training set and reference.
+
+        Raises:
+            BadInput: a set has no more rows than features, so its covariance has no full rank.
+        """
+        data, ctx = evidence.data, evidence.ctx
+        target = self._fixed(evidence, self.against)
+
+        def reference() -> Arrays:
+            other = self._fixed(evidence, "real" if self.against == "held_out" else "held_out")
+            return {"value": np.array([other.distance(target)]), "n": np.array([other.n])}
+
+        known = ctx.once(self, reference, of=f"reference {data.digest}")
+        values = [
+            (of, moments.distance(target), moments.n)
+            for of, moments in (
+                ("samples", self._moments(evidence, evidence.samples)),
+                ("training", self._moments(evidence, evidence.training)),
+            )
+        ]
+        values.append(("reference", float(known["value"][0]), int(known["n"][0])))
+        who = type(self.extractor).__name__
+        return [Measurement(f"FD-{who}", value, of=of, n=n, extractor=who, d=len(target.mean), better="low") for of, value, n in values]
+
+    def _fixed(self, evidence: Evidence, split: Literal["held_out", "real"]) -> Moments:
+        """Return the moments of a split, summed once a run."""
+        pool: Pool = getattr(evidence.data, split)
+
+        def make() -> Arrays:
+            moments = self._moments(evidence, pool)
+            return {"n": np.array([moments.n]), "mean": moments.mean, "scatter": moments.scatter}
+
+        arrays = evidence.ctx.once(self.extractor, make, of=f"moments of {split} {evidence.data.digest}")
+        return Moments(int(arrays["n"][0]), arrays["mean"], arrays["scatter"])
+
+    def _moments(self, evidence: Evidence, pool: Pool) -> Moments:
+        features = evidence.ctx.features(self.extractor, pool)
+        n, d = features.shape
+        if n <= d:
+            raise BadInput(
+                f"Frechet needs more rows than the {d} features of {type(self.extractor).__name__}, but got {n};"
+                " give it more rows, or an extractor reduced by PCA."
+            )
+        return Moments.of(features)
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Number of rows, mean, and scatter sum_i (x_i - mean)(x_i - mean)^T, in float64; sums of parts can be merged."""
+
+    n: int
+    mean: Float64[np.ndarray, " d"]
+    scatter: Float64[np.ndarray, "d d"]
+
+    @classmethod
+    def of(cls, features: Float[np.ndarray, "n d"]) -> Moments:
+        """Return the moments of all rows, summed in chunks."""
+        parts = []
+        for chunk in slices(len(features), CHUNK):
+            x = features[chunk].astype(np.float64)
+            mean = x.mean(axis=0)
+            x -= mean
+            parts.append(cls(len(x), mean, x.T @ x))
+        total = parts[0]
+        for part in parts[1:]:
+            total = total.merge(part)
+        return total
+
+    def merge(self, other: Moments) -> Moments:
+        """Return the moments of both sets together (Chan, Golub and LeVeque 1979)."""
+        n, gap = self.n + other.n, other.mean - self.mean
+        scatter = self.scatter + other.scatter + np.outer(gap, gap) * (self.n * other.n / n)
+        return Moments(n, self.mean + gap * (other.n / n), scatter)
+
+    @property
+    def covariance(self) -> Float64[np.ndarray, "d d"]:
+        """The covariance, with divisor n - 1."""
+        return self.scatter / (self.n - 1)
+
+    def distance(self, other: Moments) -> float:
+        """Return the squared Frechet distance."""
+        return frechet_distance(self.mean, self.covariance, other.mean, other.covariance)
+
+
+def frechet_distance(
+    mu_a: Float[np.ndarray, " d"], cov_a: Float[np.ndarray, "d d"], mu_b: Float[np.ndarray, " d"], cov_b: Float[np.ndarray, "d d"]
+) -> float:
+    """Return |mu_a - mu_b|^2 + Tr A + Tr B - 2 Tr (A B)^(1/2), the squared distance, in float64.
+
+    With A = L L^T, the eigenvalues of A B are those of the symmetric L^T B L. A singular A gives way to B; if both are
+    singular, A's eigenvectors stand in for L, so that nothing has to be added to the diagonal.
+    """
+    a, b = np.asarray(cov_a, np.float64), np.asarray(cov_b, np.float64)
+    difference = np.asarray(mu_a, np.float64) - mu_b
+    root, middle = _factor(a, b)
+    eigenvalues = scipy.linalg.eigvalsh(root.T @ middle @ root, overwrite_a=True, check_finite=False)
+    cross = np.sqrt(np.maximum(eigenvalues, 0)).sum()
+    return float(difference @ difference + np.trace(a) + np.trace(b) - 2 * cross)
+
+
+def frechet_distance_of_rows(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> float:
+    """Return the squared Frechet distance of two sets; with fewer rows than features it never forms a covariance.
+
+    With A = X^T X and B = Y^T Y, Tr (A B)^(1/2) is the nuclear norm of X Y^T.
+    """
+    if min(len(a), len(b)) > a.shape[1]:
+        return Moments.of(a).distance(Moments.of(b))
+    mu_a, mu_b = a.mean(axis=0, dtype=np.float64), b.mean(axis=0, dtype=np.float64)
+    x, y = (a - mu_a) / np.sqrt(len(a) - 1), (b - mu_b) / np.sqrt(len(b) - 1)
+    cross = scipy.linalg.svdvals(x @ y.T, overwrite_a=True).sum()
+    return float((mu_a - mu_b) @ (mu_a - mu_b) + np.square(x).sum() + np.square(y).sum() - 2 * cross)
+
+
+def _factor(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return L with L L^T one of the two matrices, and the other matrix."""
+    for one, other in ((a, b), (b, a)):
+        try:
+            return scipy.linalg.cholesky(one, lower=True, check_finite=False), other
+        except scipy.linalg.LinAlgError:
+            continue
+    values, vectors = scipy.linalg.eigh(a)
+    return vectors * np.sqrt(np.maximum(values, 0)), b
