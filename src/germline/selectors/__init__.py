@@ -1,11 +1,11 @@
 """Which rows are trained on."""
 
 from germline.selectors.among import Among
-from germline.selectors.farthest import Farthest, farthest
+from germline.selectors.farthest import Farthest
 from germline.selectors.real_share import RealShare
 from germline.selectors.stratified import Stratified
-from germline.selectors.threshold_decay import ThresholdDecay, threshold_decay
+from germline.selectors.threshold_decay import ThresholdDecay
 from germline.selectors.top import Top
 from germline.selectors.uniform import Uniform
 
-__all__ = ["Among", "Farthest", "RealShare", "Stratified", "ThresholdDecay", "Top", "Uniform", "farthest", "threshold_decay"]
+__all__ = ["Among", "Farthest", "RealShare", "Stratified", "ThresholdDecay", "Top", "Uniform"]
