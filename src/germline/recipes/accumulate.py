@@ -4,11 +4,11 @@ from functools import partial
 
 from germline.core.recipe import Recipe
 from germline.mixers import Accumulate
-from germline.recipes.denoising import EMBEDDED, PAPER_ENTROPY, Denoising
-from germline.trainers import Network
+from germline.recipes.setup import EMBEDDED, PAPER_ENTROPY, Setup
+from germline.diffusion.model import ClassModel
 
 
-def accumulate(n: int = 2_000, setup: Denoising = EMBEDDED) -> Recipe[Network]:
+def accumulate(n: int = 2_000, setup: Setup = EMBEDDED) -> Recipe[ClassModel]:
     """Accumulate: T_g = R + S_0 + ... + S_{g-1}, at the image budget of every other arm.
 
     Args:

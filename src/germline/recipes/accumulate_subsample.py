@@ -5,17 +5,17 @@ from typing import Literal
 
 from germline.core.recipe import Recipe
 from germline.mixers import Accumulate
-from germline.recipes.denoising import EMBEDDED, PAPER_ENTROPY, Denoising
+from germline.recipes.setup import EMBEDDED, PAPER_ENTROPY, Setup
 from germline.selectors import RealShare, Stratified, Uniform
-from germline.trainers import Network
+from germline.diffusion.model import ClassModel
 
 
 def accumulate_subsample(
     n: int = 2_000,
     draw: Literal["uniform", "stratified"] = "uniform",
     real_share: float | None = None,
-    setup: Denoising = EMBEDDED,
-) -> Recipe[Network]:
+    setup: Setup = EMBEDDED,
+) -> Recipe[ClassModel]:
     """Accumulate, then train on n rows of R + S_0 + ... + S_{g-1}.
 
     Args:

@@ -6,9 +6,9 @@ from typing import Literal
 from germline.core.recipe import Recipe
 from germline.features import Classifier
 from germline.mixers import Accumulate, Replace
-from germline.recipes.denoising import EMBEDDED, PAPER_ENTROPY, Denoising
+from germline.recipes.setup import EMBEDDED, PAPER_ENTROPY, Setup
 from germline.selectors import Farthest, ThresholdDecay
-from germline.trainers import Network
+from germline.diffusion.model import ClassModel
 
 
 def entropy(
@@ -17,8 +17,8 @@ def entropy(
     loop: Literal["accumulate", "replace-2n"] = "accumulate",
     tau: float | None = None,
     decay: float = 0.95,
-    setup: Denoising = EMBEDDED,
-) -> Recipe[Network]:
+    setup: Setup = EMBEDDED,
+) -> Recipe[ClassModel]:
     """Entropy selection: n rows that lie far from each other, of everything so far or of 2n new samples.
 
     Args:

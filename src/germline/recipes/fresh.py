@@ -5,16 +5,16 @@ from typing import Literal
 
 from germline.core.recipe import Recipe
 from germline.mixers import Fresh
-from germline.recipes.denoising import EMBEDDED, PAPER_LSF, Denoising
-from germline.trainers import Network
+from germline.recipes.setup import EMBEDDED, PAPER_LSF, Setup
+from germline.diffusion.model import ClassModel
 
 
 def fresh(
     n: int = 2_000,
     real_share: float = 0.3,
     draw: Literal["reserve", "again"] = "reserve",
-    setup: Denoising = EMBEDDED,
-) -> Recipe[Network]:
+    setup: Setup = EMBEDDED,
+) -> Recipe[ClassModel]:
     """Fresh data: a share of real rows, the rest from S_{g-1}; |R| rows in all.
 
     Args:

@@ -4,11 +4,11 @@ from functools import partial
 
 from germline.core.recipe import Recipe
 from germline.mixers import RealOnly
-from germline.recipes.denoising import EMBEDDED, PAPER_ENTROPY, Denoising
-from germline.trainers import Network
+from germline.recipes.setup import EMBEDDED, PAPER_ENTROPY, Setup
+from germline.diffusion.model import ClassModel
 
 
-def real_only(n: int = 2_000, setup: Denoising = EMBEDDED) -> Recipe[Network]:
+def real_only(n: int = 2_000, setup: Setup = EMBEDDED) -> Recipe[ClassModel]:
     """Control: T_g = R. Shows what retraining alone does.
 
     Args:

@@ -4,11 +4,11 @@ from functools import partial
 
 from germline.core.recipe import Recipe
 from germline.mixers import Replace
-from germline.recipes.denoising import EMBEDDED, PAPER_ENTROPY, Denoising
-from germline.trainers import Network
+from germline.recipes.setup import EMBEDDED, PAPER_ENTROPY, Setup
+from germline.diffusion.model import ClassModel
 
 
-def replace(n: int = 2_000, setup: Denoising = EMBEDDED) -> Recipe[Network]:
+def replace(n: int = 2_000, setup: Setup = EMBEDDED) -> Recipe[ClassModel]:
     """Replace: T_g = S_{g-1}, no real row after generation 0.
 
     Args:

@@ -8,7 +8,7 @@ from germline.trainers import TrainDenoiser
 
 
 @dataclass(frozen=True)
-class Denoising:
+class Setup:
     """How models are trained and sampled. The defaults are the embedded scale: minutes on two processor cores.
 
     Attributes:
@@ -25,6 +25,8 @@ class Denoising:
         guidance_scale: w, 1 is none.
         steps: solver steps. Fewer than 10 feed solver artefacts back into a guided loop.
         solver: the numerical method.
+        schedule: the noise levels of the solver: Karras et al., or DDPM's own.
+        clip: clip each predicted image to the range of images, as DDPM does.
     """
 
     founder_images: int = 51_200
@@ -40,6 +42,8 @@ class Denoising:
     guidance_scale: float = 2.0
     steps: int = 10
     solver: Literal["euler", "heun", "ddim", "ancestral", "dpmpp_2m"] = "dpmpp_2m"
+    schedule: Literal["karras", "ddpm"] = "karras"
+    clip: bool = False
 
     def founder(self) -> TrainDenoiser:
         """Return the trainer of generation 0."""
@@ -61,12 +65,14 @@ class Denoising:
 
     def sampler(self, n: int) -> Denoised:
         """Return the sampler of ``n`` rows a generation."""
-        return Denoised(n=n, steps=self.steps, solver=self.solver, guidance_scale=self.guidance_scale)
+        return Denoised(
+            n=n, steps=self.steps, solver=self.solver, guidance_scale=self.guidance_scale, schedule=self.schedule, clip=self.clip
+        )
 
 
 # arXiv 2509.16499, launch scripts: DDPM, eps prediction, fresh weights, 128,000 steps of 128, AdamW 1e-4, ancestral sampling with
 # 1,000 steps, no guidance, no EMA. Its network (a 6-level U-Net of 16 M parameters, unconditional) is not ours: see DESIGN.md.
-PAPER_ENTROPY = Denoising(
+PAPER_ENTROPY = Setup(
     founder_images=16_384_000,
     images=16_384_000,
     batch=128,
@@ -79,10 +85,12 @@ PAPER_ENTROPY = Denoising(
     guidance_scale=1.0,
     steps=1_000,
     solver="ancestral",
+    schedule="ddpm",
+    clip=True,
 )
 # arXiv 2511.12742 through a third party's summary: 1,000 rows, 3 passes of fine-tuning, from the last generation's weights
 # (assumed), eps prediction, ancestral sampling with 250 steps; generation 0's budget is unknown, ours is the embedded one.
-PAPER_LSF = Denoising(
+PAPER_LSF = Setup(
     images=3_000,
     batch=128,
     objective="ddpm-eps",
@@ -92,5 +100,7 @@ PAPER_LSF = Denoising(
     guidance_scale=1.0,
     steps=250,
     solver="ancestral",
+    schedule="ddpm",
+    clip=True,
 )
-EMBEDDED = Denoising()
+EMBEDDED = Setup()

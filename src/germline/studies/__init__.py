@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 from germline.core.recipe import Recipe
 from germline.studies.demo import demo
-from germline.trainers import Network
+from germline.diffusion.model import ClassModel
 
-Study = Callable[[], Iterator[tuple[str, Recipe[Network]]]]
+Study = Callable[[], Iterator[tuple[str, Recipe[ClassModel]]]]
 ALL: tuple[Study, ...] = (demo,)
 
 __all__ = ["ALL", "Study", "demo"]

@@ -7,10 +7,10 @@ from germline.recipes.accumulate_subsample import accumulate_subsample
 from germline.recipes.entropy import entropy
 from germline.recipes.real_only import real_only
 from germline.recipes.replace import replace
-from germline.trainers import Network
+from germline.diffusion.model import ClassModel
 
 
-def demo() -> Iterator[tuple[str, Recipe[Network]]]:
+def demo() -> Iterator[tuple[str, Recipe[ClassModel]]]:
     """Replace, accumulate-subsample, greedy entropy selection on accumulated data, real-only: w = 2, 2,000 rows, 10 steps."""
     yield "replace", replace()
     yield "accumulate-subsample", accumulate_subsample()
