@@ -59,7 +59,7 @@ def test_rows_are_distinct_and_depend_on_the_seed_only(selector, ctx, tiny, tmp_
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 90), st.integers(1, 5))
 def test_stratified_gives_exactly_n_remainders_to_the_oldest(n, sources):
-    pool = pool_of({g: 90 for g in range(REAL, REAL + sources)})
+    pool = pool_of(dict.fromkeys(range(REAL, REAL + sources), 90))
     rows = Stratified(n)(pool, Context(1, 0, None))
     counts = [int((pool.generation[rows] == g).sum()) for g in range(REAL, REAL + sources)]
     assert sum(counts) == n == len(set(rows.tolist()))
