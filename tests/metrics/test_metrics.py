@@ -8,6 +8,7 @@ import pytest
 import scipy.linalg
 from scipy.special import digamma
 
+from germline.core.cache import Cache
 from germline.core.context import Context
 from germline.core.errors import BadInput
 from germline.core.evidence import Evidence
@@ -55,7 +56,7 @@ def evidence(tiny, tmp_path):
     images = np.random.default_rng(1).integers(0, 256, (24, 4, 4, 1), dtype=np.uint8)
     samples = Pool.of(images, np.arange(24) % 3, 2)
     training = Pool.concat([tiny.real.take(np.arange(6)), Pool.of(images[:12][::-1], np.zeros(12, np.int64), 0)])
-    return Evidence(samples, training, tiny, Context(2, 0, tiny, scratch=tmp_path))
+    return Evidence(samples, training, tiny, Context(2, 0, tiny, cache=Cache(tmp_path / "cache")))
 
 
 def by_place(measurements):
@@ -147,7 +148,7 @@ def test_images_one_grey_level_apart_are_at_distance_root_d():
 
 def test_pixels_are_compared_in_0_to_255(tiny, tmp_path):
     black, grey = (Pool.of(np.full((3, 4, 4, 1), value, np.uint8), None, g) for g, value in ((1, 0), (0, 100)))
-    found = by_place(Generalisation()(Evidence(black, grey, tiny, Context(1, 0, tiny, scratch=tmp_path))))
+    found = by_place(Generalisation()(Evidence(black, grey, tiny, Context(1, 0, tiny, cache=Cache(tmp_path / "cache")))))
     assert found["generalisation_score", "samples"].value == 100.0**2
 
 
@@ -202,10 +203,10 @@ def test_frechet_metric_names_its_extractor_and_sums_the_reference_once(evidence
     features = {"samples": evidence.samples, "training": evidence.training, "reference": evidence.data.real}
     target = corner(evidence.data.held_out, evidence.ctx).astype(np.float64)
     for of, pool in features.items():
-        measured = found["FD-Corner", of]
+        measured = found["FD-corner", of]
         assert measured.value == pytest.approx(sqrtm_distance(corner(pool, evidence.ctx).astype(np.float64), target), rel=1e-6)
         assert (measured.n, measured.d, measured.better) == (len(pool), 4, "low")
-    with pytest.raises(BadInput, match=r"more rows than the 4 features of Corner, but got 4; give it more rows, or .* PCA"):
+    with pytest.raises(BadInput, match=r"more rows than the 4 features of corner, but got 4; give it more rows, or .* PCA"):
         Frechet(Corner())(Evidence(evidence.samples.take(np.arange(4)), evidence.training, evidence.data, evidence.ctx))
 
 

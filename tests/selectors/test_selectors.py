@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from germline.core.cache import Cache
 from germline.core.context import Context
 from germline.core.errors import BadInput
 from germline.core.pool import REAL, Pool
@@ -19,7 +20,7 @@ class Flat:
 
 @pytest.fixture
 def ctx(tiny, tmp_path):
-    return Context(generation=3, seed=0, data=tiny, scratch=tmp_path)
+    return Context(generation=3, seed=0, data=tiny, cache=Cache(tmp_path / "cache"))
 
 
 def pool_of(sizes, classes=3):
@@ -52,7 +53,7 @@ def test_rows_are_distinct_and_depend_on_the_seed_only(selector, ctx, tiny, tmp_
     assert rows.min() >= 0
     assert rows.max() < 90
     np.testing.assert_array_equal(rows, selector(OFFER, ctx))
-    others = [selector(OFFER, Context(3, seed, tiny, scratch=tmp_path)).tolist() for seed in range(1, 6)]
+    others = [selector(OFFER, Context(3, seed, tiny, cache=Cache(tmp_path / "cache"))).tolist() for seed in range(1, 6)]
     assert any(other != rows.tolist() for other in others)
 
 

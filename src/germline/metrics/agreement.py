@@ -12,6 +12,7 @@ from germline.core.context import Context
 from germline.core.errors import BadInput
 from germline.core.evidence import Evidence
 from germline.core.measurement import Measurement
+from germline.core.names import name_of
 from germline.core.pool import Pool
 
 
@@ -42,7 +43,7 @@ class Agreement:
                 )
             hits = int((self.classifier.predict(pool, evidence.ctx) == pool.condition).sum())
             low, high = wilson(hits, len(pool))
-            who = type(self.classifier).__name__
+            who = name_of(self.classifier)
             out.append(Measurement("agreement", hits / len(pool), of, len(pool), who, low=low, high=high, better="high"))
         return out
 

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from germline.core.cache import Arrays
 from germline.core.evidence import Evidence
 from germline.core.measurement import Measurement
+from germline.core.names import name_of
 from germline.core.neighbours import nearest
 from germline.core.protocols import Extractor
 
@@ -27,7 +28,7 @@ class Coverage:
 
     def __call__(self, evidence: Evidence) -> list[Measurement]:
         """Return the coverage by samples, training set, and, for reference, the real rows."""
-        data, ctx, who = evidence.data, evidence.ctx, type(self.extractor).__name__
+        data, ctx, who = evidence.data, evidence.ctx, name_of(self.extractor)
         held_out = ctx.features(self.extractor, data.held_out)
 
         def radii() -> Arrays:

@@ -9,6 +9,7 @@ from scipy.special import digamma, gammaln
 from germline.core.errors import BadInput
 from germline.core.evidence import Evidence
 from germline.core.measurement import Measurement
+from germline.core.names import name_of
 from germline.core.neighbours import first_copies, nearest
 from germline.core.pool import Pool
 from germline.core.protocols import Extractor
@@ -41,7 +42,7 @@ class Entropy:
             if not self.with_copies:
                 features = features[rows]
             value = entropy(features, self.k, OFFSET if self.with_copies else 0.0)
-            who, d = type(self.extractor).__name__, features.shape[1]
+            who, d = name_of(self.extractor), features.shape[1]
             out.append(Measurement("entropy", value, of=of, n=len(features), extractor=who, k=self.k, d=d))
             out.append(Measurement("entropy_copies", copies, of=of, n=len(pool), extractor=who, better="low"))
         return out

@@ -13,6 +13,7 @@ from germline.core.cache import Arrays
 from germline.core.errors import BadInput
 from germline.core.evidence import Evidence
 from germline.core.measurement import Measurement
+from germline.core.names import name_of
 from germline.core.neighbours import slices
 from germline.core.pool import Pool
 from germline.core.protocols import Extractor
@@ -52,7 +53,7 @@ class Frechet:
             )
         ]
         values.append(("reference", float(known["value"][0]), int(known["n"][0])))
-        who = type(self.extractor).__name__
+        who = name_of(self.extractor)
         return [Measurement(f"FD-{who}", value, of=of, n=n, extractor=who, d=len(target.mean), better="low") for of, value, n in values]
 
     def _fixed(self, evidence: Evidence, split: Literal["held_out", "real"]) -> Moments:
@@ -71,7 +72,7 @@ class Frechet:
         n, d = features.shape
         if n <= d:
             raise BadInput(
-                f"Frechet needs more rows than the {d} features of {type(self.extractor).__name__}, but got {n};"
+                f"Frechet needs more rows than the {d} features of {name_of(self.extractor)}, but got {n};"
                 " give it more rows, or an extractor reduced by PCA."
             )
         return Moments.of(features)

@@ -7,6 +7,7 @@ from jaxtyping import Float, Float64
 
 from germline.core.evidence import Evidence
 from germline.core.measurement import Measurement
+from germline.core.names import name_of
 from germline.core.neighbours import nearest
 from germline.core.pool import Pool
 from germline.core.protocols import Extractor
@@ -27,7 +28,7 @@ class Generalisation:
 
     def __call__(self, evidence: Evidence) -> list[Measurement]:
         """Return ``generalisation_score`` of samples and held-out rows, and ``mnnd`` of samples, training set and held-out rows."""
-        who = type(self.extractor).__name__ if self.extractor else "pixels, mean squared"
+        who = name_of(self.extractor) if self.extractor else "pixels, mean squared"
         training, samples, held_out = (self._features(p, evidence) for p in (evidence.training, evidence.samples, evidence.data.held_out))
         mean_squared = self.extractor is None
         out = [
