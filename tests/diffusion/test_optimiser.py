@@ -1,5 +1,7 @@
 """Muon against torch's, the law of the rates, and an interruption that leaves no trace."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -66,15 +68,17 @@ def test_rates_rise_stay_and_fall():
     assert share(0, 1) == 1
 
 
-def test_ema_is_the_closed_form():
+@pytest.mark.parametrize("warm_up, left", [(False, 0.9**10), (True, 1 / math.comb(10 + 9, 9))])
+def test_ema_is_the_closed_form(warm_up, left):
+    """What is left of the start after 10 steps: decay^10, or with warm-up the product of (1 + t) / (10 + t)."""
     weights, average = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
     with torch.no_grad():
         average.weight.fill_(1.0)
         weights.weight.fill_(0.0)
-    ema = Ema(weights, average, 0.9)
-    for _ in range(10):
-        ema.update()
-    assert average.weight.item() == pytest.approx(0.9**10, rel=1e-5)
+    ema = Ema(weights, average, 0.9, warm_up)
+    for step in range(10):
+        ema.update(step)
+    assert average.weight.item() == pytest.approx(left, rel=1e-5)
     with pytest.raises(ValueError, match=r"is 1\.0"):
         Ema(weights, average, 1.0)
 
@@ -96,7 +100,7 @@ def test_resumed_training_has_the_same_bits(with_muon):
             loss = Denoising(network, Flow()).loss(x0, eps, torch.rand(8, generator=rng) + 0.1, torch.randint(0, 4, (8,), generator=rng))
             weighted_mean(loss, torch.ones(8)).backward()
             optimiser.step(share(step, 6))
-            ema.update()
+            ema.update(step)
 
     def state(parts):
         network, average, optimiser, _ = parts

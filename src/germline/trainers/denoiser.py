@@ -50,7 +50,7 @@ class TrainDenoiser:
         objective: what the network predicts.
         optimiser: Muon on the kernels inside and AdamW on the rest, or AdamW on all.
         learning_rate: of Muon (AdamW's is then 2/3 of it) or of AdamW; 3e-3 and 4e-3 when not given.
-        ema: decay of the running mean that is sampled from; 0 keeps the last weights.
+        ema: decay of the running mean that is sampled from, warmed up from scratch; 0 keeps the last weights.
         label_drop: share of rows trained without their class, which guidance needs.
         flip: mirror half of the rows.
         precision: "auto" is the run's.
@@ -120,7 +120,7 @@ class TrainDenoiser:
         kernels = model.network.kernels() if muon else {}
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         optimiser = Optimiser(model.network, kernels, rate, rate * (2 / 3 if muon else 1), dtype)
-        return _Training(model, optimiser, self.ema)
+        return _Training(model, optimiser, Ema(model.network, model.average, self.ema, warm_up=start is None))
 
     def _new(self, ctx: Context) -> ClassModel:
         seed = int(ctx.rng("train/weights").integers(2**63))
@@ -144,7 +144,7 @@ class TrainDenoiser:
                 batch = batch_of(data, seen, step, objective, self.label_drop, self.flip, ctx)
                 loss = weighted_mean(denoising.loss(batch.x0, batch.eps, batch.sigma, batch.condition), weight[batch.rows])
                 self._finite(loss.item(), step, steps, precision)
-                training.step(loss, share(step, steps))
+                training.step(loss, step, share(step, steps))
                 if time.monotonic() - saved > CHECKPOINT_SECONDS:
                     training.save(checkpoint, key, step + 1)
                     saved = time.monotonic()
@@ -163,14 +163,14 @@ class TrainDenoiser:
 class _Training:
     """What changes during training, and its checkpoint: one safetensors file with one metadata key."""
 
-    def __init__(self, model: ClassModel, optimiser: Optimiser, ema: float) -> None:
-        self.model, self._optimiser, self._ema = model, optimiser, Ema(model.network, model.average, ema)
+    def __init__(self, model: ClassModel, optimiser: Optimiser, ema: Ema) -> None:
+        self.model, self._optimiser, self._ema = model, optimiser, ema
 
-    def step(self, loss: Tensor, share: float) -> None:
-        """Go down the loss with this share of the rates."""
+    def step(self, loss: Tensor, step: int, share: float) -> None:
+        """Go down the loss with this share of the rates; ``step`` counts from 0."""
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step(share)
-        self._ema.update()
+        self._ema.update(step)
 
     def save(self, path: Path, key: str, done: int) -> None:
         """Write the state after ``done`` steps; ``key`` says of which training."""
