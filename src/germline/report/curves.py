@@ -1,0 +1,213 @@
+"""One small figure a metric: every arm over the generations, beside the level of real images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+from germline.core.digest import Json
+from germline.core.measurement import Measurement
+from germline.report import glossary
+from germline.report.arms import Arm, Group, Run
+from germline.report.figures import Figure, generation_axis, layout, line
+from germline.report.text import count, number
+
+Points = dict[int, Measurement]  # by generation
+
+
+@dataclass(frozen=True)
+class Key:
+    """What must be equal for two values to be compared. ``n`` is that of the samples; None where training sets are measured, which grow."""
+
+    name: str
+    extractor: str | None
+    k: int | None
+    d: int | None
+    n: int | None
+
+
+@dataclass
+class Series:
+    """All values of one metric that may be compared: points of every run for samples, training sets and real data."""
+
+    key: Key
+    main: str
+    better: str | None
+    points: dict[str, dict[Run, Points]] = field(default_factory=dict)
+
+    def of(self, what: str, run: Run) -> Points:
+        """Return the points of a run; none where it was not measured."""
+        return self.points.get(what, {}).get(run, {})
+
+    def mean(self, arm: Arm, generation: int) -> float | None:
+        """Return the mean over an arm's seeds, None where a seed is missing."""
+        points = [self.of(self.main, run).get(generation) for run in arm.runs]
+        values = [point.value for point in points if point is not None]
+        return fmean(values) if len(values) == len(arm.runs) else None
+
+    def ends(self, arm: Arm) -> tuple[float, float] | None:
+        """Return the arm's first and last value (the means over its seeds)."""
+        values = [value for g in range(arm.length) if (value := self.mean(arm, g)) is not None]
+        return (values[0], values[-1]) if values else None
+
+    @property
+    def constant(self) -> float | None:
+        """The value, where every arm had the same in every generation."""
+        points = [points for runs in self.points.values() for points in runs.values()]
+        values = {point.value for at in points for point in at.values()}
+        return values.pop() if len(values) == 1 and max(map(len, points)) > 1 else None
+
+    def reference(self) -> float | None:
+        """Return the last measured level of real images."""
+        levels = [points[max(points)].value for points in self.points.get("reference", {}).values() if points]
+        return levels[-1] if levels else None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A figure with its texts."""
+
+    title: str
+    direction: str
+    meaning: str
+    conditions: str
+    spoken: str
+    figure: Figure
+
+
+def series_of(group: Group) -> list[Series]:
+    """Return every comparable series of a group, in the order measured."""
+    runs = [run for arm in group.arms for run in arm.runs]
+    seen = [(run, g, value) for run in runs for g, values in enumerate(run.values) for value in values]
+    measured: dict[tuple[str, str | None, int | None, int | None], set[str]] = {}
+    for _, _, value in seen:
+        measured.setdefault(_bare(value), set()).add(value.of)
+    found: dict[Key, Series] = {}
+    for run, g, value in seen:
+        kinds = measured[_bare(value)]
+        main = next((kind for kind in ("samples", "training") if kind in kinds), value.of)
+        if value.of == main:
+            key = Key(*_bare(value), _size(run, value) if main == "samples" else None)
+            series = found.setdefault(key, Series(key, main, value.better))
+            series.points.setdefault(main, {}).setdefault(run, {})[g] = value
+    for run, g, value in seen:
+        for series in found.values():
+            key = series.key
+            beside = _bare(value) == (key.name, key.extractor, key.k, key.d) and value.of != series.main
+            if beside and run in series.points[series.main]:
+                series.points.setdefault(value.of, {}).setdefault(run, {})[g] = value
+    return list(found.values())
+
+
+def panels(group: Group) -> list[Panel]:
+    """Return the figures of a group, of those metrics that changed at all."""
+    return [_panel(series, group) for series in series_of(group) if series.constant is None]
+
+
+def constants(group: Group) -> list[str]:
+    """Return a sentence for each metric that had one value everywhere."""
+    found = [(glossary.title(series.key.name), series.constant) for series in series_of(group)]
+    return [f"{title}: {number(value)} in every arm and generation." for title, value in found if value is not None]
+
+
+def _bare(value: Measurement) -> tuple[str, str | None, int | None, int | None]:
+    return value.name, value.extractor, value.k, value.d
+
+
+def _size(run: Run, value: Measurement) -> int | None:
+    """Return on how many samples a metric is measured in a run; where copies are left out, that number varies, and all are meant."""
+    sizes = {v.n for values in run.values for v in values if v.of == value.of and _bare(v) == _bare(value)}
+    return value.n if len(sizes) == 1 else len(run.generations[0].samples)
+
+
+def _panel(series: Series, group: Group) -> Panel:
+    traces = _references(series, group)
+    for arm in group.arms:
+        traces += _arm(series, arm)
+    y: dict[str, Json] = {"rangemode": "tozero" if _positive(series) else "normal"}
+    figure = Figure(tuple(traces), layout(generation_axis(group.last), y, height=230))
+    return Panel(
+        title=glossary.title(series.key.name),
+        direction=glossary.direction(series.better),
+        meaning=glossary.entry(series.key.name).meaning,
+        conditions=_conditions(series),
+        spoken=_spoken(series, group),
+        figure=figure,
+    )
+
+
+def _arm(series: Series, arm: Arm) -> list[dict[str, Json]]:
+    """Return an arm's lines: thin ones for its training sets and for single seeds, the mean in full."""
+    traces = []
+    for run in arm.runs:
+        training = series.of("training", run) if series.main != "training" else {}
+        if training and run is arm.shown:
+            label = f"{arm.name}, training set"
+            traces.append(line(list(training), [v.value for v in training.values()], label, arm.style, width=1, dash="dot"))
+        points = series.of(series.main, run)
+        if points and len(arm) > 1:
+            traces.append(line(list(points), [v.value for v in points.values()], f"{arm.name}, seed {run.seed}", arm.style, width=0.7))
+    means = {g: value for g in range(arm.length) if (value := series.mean(arm, g)) is not None}
+    if means:
+        label = arm.name if len(arm) == 1 else f"{arm.name}, mean of {len(arm)} seeds"
+        bounds = _bounds(series.of(series.main, arm.shown)) if len(arm) == 1 else None
+        traces.append(line(list(means), list(means.values()), label, arm.style, marked=True, bounds=bounds))
+    return traces
+
+
+def _bounds(points: Points) -> list[tuple[float, float]] | None:
+    bounds = [(point.low, point.high) for point in points.values() if point.low is not None and point.high is not None]
+    return bounds if bounds and len(bounds) == len(points) else None
+
+
+def _references(series: Series, group: Group) -> list[dict[str, Json]]:
+    """Return one dashed level where all runs agree on it, else one in each arm's colour."""
+    levels = {run: points for run, points in series.points.get("reference", {}).items() if points}
+    if not levels:
+        return []
+    values = [point.value for points in levels.values() for point in points.values()]
+    spread = max(values) - min(values)
+    if spread <= 1e-3 * max(abs(value) for value in values):
+        return [line([-1, group.last + 1], [values[0], values[0]], "real images", None, width=1.5, dash="dash")]
+    return [
+        line(list(points), [p.value for p in points.values()], f"real images, as measured in {arm.name}", arm.style, width=1, dash="dash")
+        for arm in group.arms
+        if (points := levels.get(arm.shown))
+    ]
+
+
+def _positive(series: Series) -> bool:
+    return all(point.value >= 0 for runs in series.points.values() for points in runs.values() for point in points.values())
+
+
+def _conditions(series: Series) -> str:
+    """Return what must be equal to compare, and which lines there are."""
+    key = series.key
+    rows = {what: _rows(series, what) for what in ("samples", "training", "reference")}
+    names = {"samples": "samples", "training": "training rows", "reference": "real rows"}
+    facts = [f"{rows[what]} {names[what]}" for what in rows if rows[what]]
+    facts += [f"features: {key.extractor}"] if key.extractor else []
+    facts += [f"k = {key.k}"] if key.k is not None else []
+    facts += [f"d = {key.d}"] if key.d is not None else []
+    lines = "Solid: samples." if series.main == "samples" else ""
+    lines += " Dotted: training sets." if series.main != "training" and series.points.get("training") else ""
+    lines += " Dashed: real images." if series.points.get("reference") else ""
+    return f"{'; '.join(facts)}. {lines}".strip(". ").strip() + "." if facts or lines else ""
+
+
+def _rows(series: Series, what: str) -> str:
+    sizes = [p.n for points in series.points.get(what, {}).values() for p in points.values() if p.n is not None]
+    if not sizes:
+        return ""
+    return count(sizes[0]) if min(sizes) == max(sizes) else f"{count(min(sizes))} to {count(max(sizes))}"
+
+
+def _spoken(series: Series, group: Group) -> str:
+    """Return the figure in words, for those who do not see it."""
+    said: Sequence[str] = [
+        f"{arm.name} from {number(ends[0])} to {number(ends[1])}" for arm in group.arms if (ends := series.ends(arm)) is not None
+    ]
+    level = series.reference()
+    real = f"; real images {number(level)}" if level is not None else ""
+    return f"{glossary.title(series.key.name)} by generation: {', '.join(said)}{real}."

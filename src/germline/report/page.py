@@ -1,0 +1,99 @@
+"""One static HTML page about runs: what the samples look like, the curves, what is copied, what was trained on, how it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from germline.chain import Chain
+from germline.core.atomic import write_bytes
+from germline.core.progress import Advance, Progress, silent
+from germline.core.splits import Splits
+from germline.report import figures, tables
+from germline.report.arms import Group, groups
+from germline.report.composition import Composition, colour, compositions
+from germline.report.curves import Panel, constants, panels
+from germline.report.grids import Grid, grid
+from germline.report.neighbours import Gallery, Strip, galleries
+from germline.report.statement import Statement, statement
+from germline.report.text import number
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """Everything that the page shows of one data set."""
+
+    group: Group
+    statement: Statement
+    grid: Grid
+    panels: list[Panel]
+    constants: list[str]
+    held_out: Strip
+    galleries: list[Gallery]
+    compositions: list[Composition]
+    numbers: tables.Table | None
+    budgets: tables.Table
+    differences: tables.Table | None
+    commands: list[str]
+    facts: list[tables.Facts]
+
+
+def write_page(runs: Sequence[tuple[str, Chain, Splits]], out: Path, *, progress: Progress = silent) -> None:
+    """Write the page about ``runs``, (name, chain, data) each, to ``out``: one file that needs no network.
+
+    Runs on different data sets become chapters of their own. Runs of equal parts and different seeds are one arm.
+
+    Raises:
+        BadInput: there is no run, or a run has no finished generation.
+        GermlineError: the file cannot be written.
+    """
+    found = groups(runs)
+    with progress("report", 4 * len(found) + 1) as advance:
+        chapters = [_chapter(group, 1 / len(found), advance) for group in found]
+        write_bytes(out, render(chapters).encode())
+        advance(1)
+
+
+def render(chapters: Sequence[Chapter]) -> str:
+    """Return the page as HTML."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["number"] = number
+    environment.globals |= {"colour": figures.colour, "marker": figures.marker, "made_colour": partial(colour)}
+    own = {name: Markup((HERE / f"page.{name}").read_text()) for name in ("css", "js")}  # our own files: nothing of a user's in them
+    return environment.get_template("page.html").render(chapters=chapters, plotly=Markup(get_plotlyjs()), **own)
+
+
+def _chapter(group: Group, share: float, advance: Advance) -> Chapter:
+    said, shown = statement(group), grid(group, share)
+    advance(1)
+    drawn = panels(group)
+    advance(1)
+    held_out, gallery = galleries(group, share)
+    advance(1)
+    composed = compositions(group)
+    advance(1)
+    return Chapter(
+        group=group,
+        statement=said,
+        grid=shown,
+        panels=drawn,
+        constants=constants(group),
+        held_out=held_out,
+        galleries=gallery,
+        compositions=composed,
+        numbers=tables.numbers(group),
+        budgets=tables.budgets(group),
+        differences=tables.differences(group),
+        commands=tables.commands(group),
+        facts=tables.facts(group),
+    )

@@ -1,0 +1,102 @@
+"""What happened, in numbers and without a judgement: first and last value of each arm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from germline.report import glossary
+from germline.report.arms import Arm, Group
+from germline.report.composition import training_text
+from germline.report.curves import Series, series_of
+from germline.report.text import count, number, plural, ratio
+
+HEADLINE = ("FD-", "coverage")
+ENOUGH = 3  # seeds below which nothing may be said about the order of arms
+
+
+@dataclass(frozen=True)
+class Change:
+    """A metric of an arm at its first and last generation; ``times`` is last / first where that says something."""
+
+    metric: str
+    first: str
+    last: str
+    times: str | None
+
+
+@dataclass(frozen=True)
+class Line:
+    """An arm, what it trained on last, and how its headline metrics changed."""
+
+    arm: Arm
+    training: str
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """The paragraph, a line an arm, what the controls did, and how far the seeds carry."""
+
+    lead: str
+    lines: tuple[Line, ...]
+    controls: tuple[str, ...]
+    directions: str
+    seeds: str
+
+
+def statement(group: Group) -> Statement:
+    """Return what happened to the arms of a group."""
+    chosen = headline(series_of(group))
+    return Statement(
+        lead=_lead(group),
+        lines=tuple(Line(arm, training_text(arm), tuple(_change(series, arm) for series in chosen)) for arm in group.arms),
+        controls=tuple(_control(arm, chosen) for arm in group.arms if arm.control and arm.length > 1 and chosen),
+        directions=" ".join(f"{glossary.title(s.key.name)}: {glossary.direction(s.better).lower()}" for s in chosen),
+        seeds=_seeds(group),
+    )
+
+
+def headline(found: list[Series]) -> list[Series]:
+    """Return the series to name first: fidelity and diversity, else the first two that were measured."""
+    named = [next((s for s in found if s.key.name.startswith(key)), None) for key in HEADLINE]
+    return [series for series in named if series is not None] or found[:2]
+
+
+def _lead(group: Group) -> str:
+    shape = "\N{MULTIPLICATION SIGN}".join(map(str, group.data.image_shape[:2]))
+    kind = "grey" if group.data.image_shape[2] == 1 else "colour"
+    who = "One model was" if len(group.arms) == 1 else f"{len(group.arms)} recipes (arms) were"
+    its = "its" if len(group.arms) == 1 else "each"
+    return (
+        f"{who} run on {group.data.name}: {count(len(group.data.real))} real {kind} images of {shape} pixels."
+        f" Generation 0 learns from the real images. Each later generation, up to {group.last}, learns from what {its} recipe puts into the"
+        " training set: real images, images made by earlier generations, or both."
+    )
+
+
+def _change(series: Series, arm: Arm) -> Change:
+    ends = series.ends(arm)
+    name = glossary.title(series.key.name)
+    if ends is None:
+        return Change(name, "not measured", "", None)
+    if arm.length == 1:
+        return Change(name, number(ends[0]), "", None)
+    return Change(name, number(ends[0]), number(ends[1]), ratio(*ends))
+
+
+def _control(arm: Arm, chosen: list[Series]) -> str:
+    series = chosen[0]
+    values = [value for g in range(arm.length) if (value := series.mean(arm, g)) is not None]
+    if not values:
+        return ""
+    low, high = number(min(values)), number(max(values))
+    return (
+        f"{arm.name} trains on real images only, in every generation: its {glossary.title(series.key.name)} stays between {low} and {high}."
+    )
+
+
+def _seeds(group: Group) -> str:
+    if group.seeds < ENOUGH:
+        seeds = "one seed" if group.seeds == 1 else plural(group.seeds, "seed")
+        return f"{seeds.capitalize()}: differences between remedies are not significance-tested."
+    return f"{plural(group.seeds, 'seed')} an arm: values are means over seeds. No significance test was made."

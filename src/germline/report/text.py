@@ -1,0 +1,33 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import math
+
+
+def number(value: float) -> str:
+    """Return three digits that matter: 15,713, 39.7, 6.14, 0.031, with a real minus sign."""
+    if not math.isfinite(value):
+        return "n/a"
+    size = abs(value)
+    digits = 0 if size >= 1000 or value == 0 else 1 if size >= 10 else 2 if size >= 1 else 3
+    return f"{value:,.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def count(value: int) -> str:
+    """Return a count with thousands apart."""
+    return f"{value:,}"
+
+
+def ratio(first: float, last: float) -> str | None:
+    """Return how last compares with first, "6.5x" or "/13" with proper signs, or None where that says nothing (a sign, a zero)."""
+    if not (math.isfinite(first) and math.isfinite(last)) or first <= 0 or last <= 0:
+        return None
+    times, sign = (last / first, "") if last >= first else (first / last, "\N{DIVISION SIGN}")
+    digits = f"{times:.0f}" if times >= 9.95 else f"{times:.1f}"
+    return f"{sign}{digits}" if sign else f"{digits}\N{MULTIPLICATION SIGN}"
+
+
+def plural(n: int, what: str) -> str:
+    """Return "1 run", "4 runs"."""
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
