@@ -1,0 +1,56 @@
+"""What generation 0's network sees in an image: the latents of latent-space filtering."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from germline.core.context import Context
+from germline.core.errors import BadInput
+from germline.core.pool import Pool
+from germline.diffusion.model import ClassModel, of_images
+from germline.diffusion.precision import threads
+
+
+@dataclass(frozen=True)
+class Bottleneck:
+    """The middle block's output of generation 0's averaged U-Net for the clean image, told that its noise level is ``sigma``.
+
+    Flattened, or with ``pooled`` the mean over space. Generation 0 was trained on real data and is frozen for the whole chain, so
+    every generation is measured in one space. The condition is always the null class: a row's own label would leak into its features.
+
+    Source: arXiv 2511.12742, Section 4 (the layer); clean input and null class are ours.
+
+    Raises:
+        BadInput: generation 0's model is not a U-Net of germline, or ``sigma`` is not positive.
+    """
+
+    sigma: float = 1.0
+    pooled: bool = False
+    needs: ClassVar[tuple[str, ...]] = ("founder",)
+
+    def __post_init__(self) -> None:
+        if not self.sigma > 0:
+            raise BadInput(f"Bottleneck: sigma must be above 0, but is {self.sigma}.")
+
+    @property
+    def name(self) -> str:
+        """Such as "bottleneck" or "bottleneck-pooled"; with the noise level when it is not 1."""
+        level = "" if self.sigma == 1 else f"-sigma{self.sigma:g}"
+        return f"bottleneck{'-pooled' if self.pooled else ''}{level}"
+
+    def __call__(self, pool: Pool, ctx: Context) -> Float32[np.ndarray, "n f"]:
+        """Return (n, channels * height/4 * width/4) float32, or (n, channels) when pooled."""
+        model = ctx.model(0)
+        if not isinstance(model, ClassModel):
+            raise BadInput(
+                f"Bottleneck reads the middle block of a germline U-Net, but generation 0's model is a {type(model).__name__};"
+                " found the run with TrainDenoiser, or use another extractor."
+            )
+        n = len(pool)
+        with threads(1), torch.inference_mode():
+            latents = model.bottleneck(of_images(pool.images[:]), torch.full((n,), self.sigma), torch.full((n,), model.null))
+            features: np.ndarray = (latents.mean((2, 3)) if self.pooled else latents.flatten(1)).contiguous().numpy()
+        return features
