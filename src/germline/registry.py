@@ -16,13 +16,17 @@ from germline.core.errors import BadInput
 from germline.core.protocols import Metric
 from germline.core.recipe import Recipe
 from germline.core.splits import EMBEDDED, Splits
-from germline.data import NAMED, splits_of
+from germline.data import cifar10, digits, fashion_mnist, mnist, splits_of
+from germline.data.places import WHOLE
 from germline.diffusion.model import ClassModel
-from germline.features import Classifier, Pixels
+from germline.features import Classifier
 from germline.metrics import Agreement, Coverage, Entropy, Frechet, Generalisation, RealShare
 
 RecipeOf = Callable[..., Recipe[ClassModel]]
 T = TypeVar("T")
+
+
+NAMED: dict[str, Callable[..., Splits]] = {"fashion-mnist": fashion_mnist, "mnist": mnist, "cifar10": cifar10, "digits": digits}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,25 +35,35 @@ class DataFlags:
 
     Attributes:
         data: a named set (see: germline ls), or a folder, .npz, .npy or Parquet file of yours.
-        size: resize to this many pixels a side; needed where your images differ in size.
-        real: rows of the split R that the loop trains on; the other splits keep their sizes or proportions.
+        where: file or folder that has the named set, instead of the usual places.
+        whole: all of a named set, instead of the embedded sizes.
+        real: rows of the split R that the loop trains on; the other splits keep their sizes.
+        size: resize your own images to this many pixels a side; needed where they differ.
         skip_bad: leave unreadable images out, with a count and a list, instead of stopping at the first.
     """
 
     data: str = "fashion-mnist"
-    size: int | None = None
+    where: str | None = None
+    whole: bool = False
     real: int | None = None
+    size: int | None = None
     skip_bad: bool = False
 
     def load(self) -> Splits:
-        """Return the splits."""
+        """Return the splits.
+
+        Raises:
+            BadInput: neither a named set nor a file has this name.
+        """
+        if self.data == "digits":
+            return digits()
         if self.data in NAMED:
-            sizes = {**EMBEDDED, "real": self.real} if self.real else None
-            return NAMED[self.data](size=self.size, sizes=sizes)
+            sizes = {**(WHOLE if self.whole else EMBEDDED), "real": self.real} if self.real else None
+            return NAMED[self.data](whole=self.whole, sizes=sizes, where=self.where)
         path = Path(self.data)
         if not path.exists():
-            raise BadInput(f"No data set is named {self.data!r} and no such file exists. {did_you_mean(self.data, NAMED)}")
-        return splits_of(path, size=self.size, skip_bad=self.skip_bad, real=self.real)
+            raise BadInput(f"No data set is named {self.data!r}, and no such file exists. {did_you_mean(self.data, NAMED)}")
+        return splits_of(path, size=self.size, skip_bad=self.skip_bad)
 
 
 def recipe_names() -> dict[str, ModuleType]:
@@ -86,7 +100,7 @@ def revive(hint: object, value: Json) -> object:
 def standard_metrics() -> list[Metric]:
     """Return what ``run`` and ``measure`` measure: fidelity, diversity, novelty, agreement, composition."""
     judge, second = Classifier(), Classifier(seed=1)
-    return [Frechet(judge), Coverage(judge), Entropy(judge), Generalisation(Pixels()), Agreement(second), RealShare()]
+    return [Frechet(judge), Coverage(judge), Entropy(judge), Generalisation(), Generalisation(judge), Agreement(second), RealShare()]
 
 
 @dataclasses.dataclass(frozen=True)

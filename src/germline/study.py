@@ -7,15 +7,17 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from germline.chain import share_founder
+from germline.chain import Chain, share_founder
 from germline.core import digest
+from germline.core.context import Context
 from germline.core.digest import Json
 from germline.core.errors import GermlineError
+from germline.core.evidence import Evidence
 from germline.core.progress import Board, silent
 from germline.core.protocols import Metric
 from germline.core.recipe import Recipe
 from germline.core.splits import Splits
-from germline.loop import Loop
+from germline.loop import Loop, limited_threads
 from germline.measure import measure
 
 
@@ -42,7 +44,10 @@ def run_arms(
         groups: dict[str, list[Arm]] = {}
         for arm in arms:
             groups.setdefault(digest.of_json([digest.describe(arm.recipe.founder), arm.seed]), []).append(arm)
+        ahead = pool.submit(measure_real, arms[0].path.parent, load, metrics) if len(groups) < workers else None
         first = {pool.submit(work, group[0], load, metrics, 0): group for group in groups.values()}
+        if ahead is not None:
+            ahead.cancel()
         later: dict[Future[None], Arm] = {}
         for future in as_completed(first):
             founder, *others = first[future]
@@ -66,6 +71,18 @@ def work(arm: Arm, load: Callable[[], Splits], metrics: Sequence[Metric], genera
     loop = Loop.at(arm.path, arm.recipe, data, seed=arm.seed, names=arm.names, progress=progress)
     for generation in loop.run(generations):
         measure(generation, data, metrics, progress=progress)
+
+
+def measure_real(folder: Path, load: Callable[[], Splits], metrics: Sequence[Metric]) -> None:
+    """Measure real data as if it were a generation's samples: what metrics fit once, and features of real rows, are then in the cache.
+
+    It keeps a core busy that would wait for generation 0.
+    """
+    data = load()
+    ctx = Context(0, 0, data, cache=Chain(folder / "real").cache, progress=Board.reporter("real data"))
+    with limited_threads(1):
+        for metric in metrics:
+            metric(Evidence(data.real, data.real, data, ctx))
 
 
 def message(error: BaseException) -> str:
