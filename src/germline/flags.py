@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import tyro
 
@@ -54,7 +54,7 @@ def parse(name: str, arguments: Sequence[str]) -> Parsed:
     """
     registry.find(name, registry.recipe_names(), "recipe")
     flags = flags_of(name, preset_of(arguments))
-    given = tyro.cli(flags, prog=f"germline run {name}", args=arguments, config=(tyro.conf.OmitArgPrefixes,))
+    given: Any = tyro.cli(flags, prog=f"germline run {name}", args=arguments, config=(tyro.conf.OmitArgPrefixes,))
     kwargs = {f.name: getattr(given, f.name) for f in dataclasses.fields(given) if f.name not in ("run", "real_images")}
     return Parsed(name, kwargs, given.run, given.real_images)
 

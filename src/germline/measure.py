@@ -60,5 +60,5 @@ def _values(entries: Iterable[Json]) -> list[Measurement]:
             assert isinstance(value, dict)
             curve = value.get("curve")
             fields = {**value, "curve": tuple(curve)} if isinstance(curve, list) else value
-            out.append(Measurement(**fields))  # type: ignore[arg-type]
+            out.append(Measurement(**fields))
     return out

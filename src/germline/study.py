@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from germline.chain import Chain, share_founder
 from germline.core import digest
@@ -20,19 +21,21 @@ from germline.core.splits import Splits
 from germline.loop import Loop, limited_threads
 from germline.measure import measure
 
+M = TypeVar("M")
+
 
 @dataclass(frozen=True)
-class Arm:
+class Arm(Generic[M]):
     """One run of a study: where it lies, what it does, and what rebuilds it by name."""
 
     path: Path
-    recipe: Recipe[object]
+    recipe: Recipe[M]
     seed: int
     names: Mapping[str, Json]
 
 
 def run_arms(
-    arms: Sequence[Arm], load: Callable[[], Splits], metrics: Sequence[Metric], generations: int, processes: int | None = None
+    arms: Sequence[Arm[M]], load: Callable[[], Splits], metrics: Sequence[Metric], generations: int, processes: int | None = None
 ) -> dict[str, str]:
     """Run the arms, as many at once as there are cores, and return {arm: error} of those that failed; the others are finished.
 
@@ -41,14 +44,14 @@ def run_arms(
     workers = processes or min(len(arms), os.cpu_count() or 1)
     failed: dict[str, str] = {}
     with Board() as board, ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), board.join) as pool:
-        groups: dict[str, list[Arm]] = {}
+        groups: dict[str, list[Arm[M]]] = {}
         for arm in arms:
             groups.setdefault(digest.of_json([digest.describe(arm.recipe.founder), arm.seed]), []).append(arm)
         ahead = pool.submit(measure_real, arms[0].path.parent, load, metrics) if len(groups) < workers else None
         first = {pool.submit(work, group[0], load, metrics, 0): group for group in groups.values()}
         if ahead is not None:
             ahead.cancel()
-        later: dict[Future[None], Arm] = {}
+        later: dict[Future[None], Arm[M]] = {}
         for future in as_completed(first):
             founder, *others = first[future]
             if error := future.exception():
@@ -64,7 +67,7 @@ def run_arms(
     return failed
 
 
-def work(arm: Arm, load: Callable[[], Splits], metrics: Sequence[Metric], generations: int) -> None:
+def work(arm: Arm[M], load: Callable[[], Splits], metrics: Sequence[Metric], generations: int) -> None:
     """Run and measure one arm in this process."""
     data = load()
     progress = Board.reporter(arm.path.name) if multiprocessing.parent_process() else silent

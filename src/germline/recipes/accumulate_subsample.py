@@ -3,11 +3,12 @@
 from functools import partial
 from typing import Literal
 
+from germline.core.protocols import Selector
 from germline.core.recipe import Recipe
+from germline.diffusion.model import ClassModel
 from germline.mixers import Accumulate
 from germline.recipes.setup import EMBEDDED, PAPER_ENTROPY, Setup
 from germline.selectors import RealShare, Stratified, Uniform
-from germline.diffusion.model import ClassModel
 
 
 def accumulate_subsample(
@@ -24,7 +25,7 @@ def accumulate_subsample(
         real_share: share of real rows, the control for selectors that prefer real rows; overrides ``draw``.
         setup: network, budget, sampler.
     """
-    draws = {"uniform": Uniform(n), "stratified": Stratified(n)}
+    draws: dict[str, Selector] = {"uniform": Uniform(n), "stratified": Stratified(n)}
     return Recipe(
         source="arXiv 2410.16713" if draw == "uniform" else "arXiv 2509.16499, accumulate",
         founder=setup.founder(),

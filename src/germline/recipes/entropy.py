@@ -3,12 +3,13 @@
 from functools import partial
 from typing import Literal
 
+from germline.core.protocols import Selector
 from germline.core.recipe import Recipe
+from germline.diffusion.model import ClassModel
 from germline.features import Classifier
 from germline.mixers import Accumulate, Replace
 from germline.recipes.setup import EMBEDDED, PAPER_ENTROPY, Setup
 from germline.selectors import Farthest, ThresholdDecay
-from germline.diffusion.model import ClassModel
 
 
 def entropy(
@@ -30,7 +31,7 @@ def entropy(
         setup: network, budget, sampler.
     """
     space = Classifier()
-    methods = {"greedy": Farthest(n, space), "threshold-decay": ThresholdDecay(n, space, tau, decay)}
+    methods: dict[str, Selector] = {"greedy": Farthest(n, space), "threshold-decay": ThresholdDecay(n, space, tau, decay)}
     return Recipe(
         source="arXiv 2509.16499",
         founder=setup.founder(),

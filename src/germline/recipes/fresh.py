@@ -4,9 +4,9 @@ from functools import partial
 from typing import Literal
 
 from germline.core.recipe import Recipe
+from germline.diffusion.model import ClassModel
 from germline.mixers import Fresh
 from germline.recipes.setup import EMBEDDED, PAPER_LSF, Setup
-from germline.diffusion.model import ClassModel
 
 
 def fresh(

@@ -3,9 +3,9 @@
 from functools import partial
 
 from germline.core.recipe import Recipe
+from germline.diffusion.model import ClassModel
 from germline.mixers import Replace
 from germline.recipes.setup import EMBEDDED, PAPER_ENTROPY, Setup
-from germline.diffusion.model import ClassModel
 
 
 def replace(n: int = 2_000, setup: Setup = EMBEDDED) -> Recipe[ClassModel]:

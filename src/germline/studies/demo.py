@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 from germline.core.recipe import Recipe
+from germline.diffusion.model import ClassModel
 from germline.recipes.accumulate_subsample import accumulate_subsample
 from germline.recipes.entropy import entropy
 from germline.recipes.real_only import real_only
 from germline.recipes.replace import replace
-from germline.diffusion.model import ClassModel
 
 
 def demo() -> Iterator[tuple[str, Recipe[ClassModel]]]:
