@@ -106,7 +106,8 @@ class Context:
             part = Pool({generation: source}, origin, np.zeros(stop - start, np.int64), np.zeros(stop - start))
             return {"features": checked(extractor, extractor(part, self), stop - start)}
 
-        return self.cache.on_disk(key, make)["features"]
+        cached = getattr(extractor, "cached", True)  # pixels are cheaper to make than to keep
+        return (self.cache.on_disk(key, make) if cached else make())["features"]
 
     def _identity(self, part: object) -> digest.Json:
         """Return a part's configuration together with the content of whatever it says it needs."""

@@ -65,11 +65,13 @@ CIFAR10 = Published(
 )
 
 
-def cifar10(whole: bool = False, sizes: Mapping[str, int] | None = None, where: Path | str | None = None) -> Splits:
+def cifar10(
+    whole: bool = False, sizes: Mapping[str, int] | None = None, where: Path | str | None = None, size: int | None = None
+) -> Splits:
     """Return the splits of CIFAR-10, (n, 32, 32, 3) uint8, ten classes; training and test rows are put together, then split.
 
     By default at the sizes of the embedded set (2,000 real rows); with ``whole`` five times that, which is every image.
-    ``where`` names a file or folder that has the set.
+    ``where`` names a file or folder that has the set, ``size`` resizes.
 
     Source: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
 
@@ -77,4 +79,4 @@ def cifar10(whole: bool = False, sizes: Mapping[str, int] | None = None, where: 
         BadInput: ``sizes`` asks for more than there is, or what was found is not CIFAR-10.
         GermlineError: it was found nowhere; the message lists every way to get it.
     """
-    return splits(CIFAR10, whole, sizes, where)
+    return splits(CIFAR10, whole, sizes, where, size)

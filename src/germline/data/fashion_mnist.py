@@ -8,6 +8,7 @@ import numpy as np
 from germline.core.errors import BadInput
 from germline.core.splits import EMBEDDED, Splits, split
 from germline.data import npz
+from germline.data.pictures import resized
 from germline.data.places import Facts, Published, from_idx, splits
 
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
@@ -31,12 +32,14 @@ FASHION_MNIST = Published(
 )
 
 
-def fashion_mnist(whole: bool = False, sizes: Mapping[str, int] | None = None, where: Path | str | None = None) -> Splits:
+def fashion_mnist(
+    whole: bool = False, sizes: Mapping[str, int] | None = None, where: Path | str | None = None, size: int | None = None
+) -> Splits:
     """Return the splits of Fashion-MNIST, (n, 28, 28, 1) uint8, ten classes.
 
     By default those of the slice that comes with germline: the first 1,200 training images of each class, split into 2,000
     (real), 3,000 (reserve), 5,000 (judge) and 2,000 (held_out). With ``whole``, of all 70,000 images, training and test rows
-    together, into 10,000, 15,000, 25,000 and 10,000; ``where`` names a file or folder that has them.
+    together, into 10,000, 15,000, 25,000 and 10,000; ``where`` names a file or folder that has them. ``size`` resizes.
 
     Source: Xiao, Rasul and Vollgraf, "Fashion-MNIST", arXiv 1708.07747. MIT licence, Zalando SE.
 
@@ -45,10 +48,11 @@ def fashion_mnist(whole: bool = False, sizes: Mapping[str, int] | None = None, w
         GermlineError: the whole set was asked for and is nowhere to be found.
     """
     if whole:
-        return splits(FASHION_MNIST, whole, sizes, where)
+        return splits(FASHION_MNIST, whole, sizes, where, size)
     if where is not None:
         raise BadInput(
             f"fashion_mnist(where={str(where)!r}) reads the slice that comes with germline, from no other place; add whole=True."
         )
     arrays = npz.read(SLICE)
-    return split("fashion-mnist-slice", arrays["images"][..., None], arrays["labels"].astype(np.int64), CLASSES, sizes or EMBEDDED)
+    labels = arrays["labels"].astype(np.int64)
+    return resized(split("fashion-mnist-slice", arrays["images"][..., None], labels, CLASSES, sizes or EMBEDDED), size)

@@ -36,11 +36,11 @@ MNIST = Published(
 )
 
 
-def mnist(whole: bool = False, sizes: Mapping[str, int] | None = None, where: Path | str | None = None) -> Splits:
+def mnist(whole: bool = False, sizes: Mapping[str, int] | None = None, where: Path | str | None = None, size: int | None = None) -> Splits:
     """Return the splits of MNIST, (n, 28, 28, 1) uint8, ten classes; training and test rows are put together, then split.
 
     By default at the sizes of the embedded set (2,000 real rows); with ``whole`` five times that. ``where`` names a file or
-    folder that has the set. Its classes are not of equal size, the splits' are.
+    folder that has the set, ``size`` resizes. Its classes are not of equal size, the splits' are.
 
     Source: LeCun, Bottou, Bengio and Haffner, "Gradient-Based Learning Applied to Document Recognition", 1998.
 
@@ -48,4 +48,4 @@ def mnist(whole: bool = False, sizes: Mapping[str, int] | None = None, where: Pa
         BadInput: ``sizes`` asks for more than there is, or what was found is not MNIST.
         GermlineError: it was found nowhere; the message lists every way to get it.
     """
-    return splits(MNIST, whole, sizes, where)
+    return splits(MNIST, whole, sizes, where, size)

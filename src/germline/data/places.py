@@ -15,6 +15,7 @@ from jaxtyping import Int, UInt8
 from germline.core.errors import BadInput, GermlineError
 from germline.core.splits import EMBEDDED, Splits, split
 from germline.data import archives, idx, npz
+from germline.data.pictures import resized
 
 WHOLE = {part: 5 * size for part, size in EMBEDDED.items()}
 
@@ -90,10 +91,11 @@ def load(published: Published, where: Path | str | None = None) -> Labelled:
     return found
 
 
-def splits(published: Published, whole: bool, sizes: Mapping[str, int] | None, where: Path | str | None) -> Splits:
+def splits(published: Published, whole: bool, sizes: Mapping[str, int] | None, where: Path | str | None, size: int | None = None) -> Splits:
     """Return the splits of a published set, training and test rows together; by default five times the embedded sizes if ``whole``."""
     data = load(published, where)
-    return split(published.name, data.images, data.labels, published.classes, sizes or (WHOLE if whole else EMBEDDED))
+    found = split(published.name, data.images, data.labels, published.classes, sizes or (WHOLE if whole else EMBEDDED))
+    return resized(found, size)
 
 
 def check(published: Published, data: Labelled, where: str) -> Labelled:

@@ -1,0 +1,173 @@
+"""Where the pictures of a plain data set lie and what each is labelled, for folders and Parquet files."""
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from germline.core.errors import BadInput
+
+ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".tga", ".ico", ".jp2", ".avif"))
+PARTS = frozenset(("train", "test", "val", "valid", "validation", "dev"))
+Label = int | str | None
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture: where it lies, how to read it, its class (a number or a name), and its class's name or its prompt."""
+
+    where: str
+    read: Callable[[], bytes]
+    label: Label = None
+    class_name: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """How many pictures, an iterator over them, and the class names if the data set has a list of them."""
+
+    count: int
+    items: Iterator[Item]
+    classes: tuple[str, ...] = ()
+
+
+def of_folder(folder: Path) -> Listing:
+    """Return a folder's pictures: by its metadata file, else one class a sub-folder, else all of one kind. Other files are ignored.
+
+    Raises:
+        BadInput: pictures lie both beside and inside sub-folders, or the sub-folders are train and test.
+    """
+    for name in ("metadata.jsonl", "metadata.csv"):
+        if (folder / name).is_file():
+            return _of_metadata(folder, folder / name)
+    parquet = sorted(folder.glob("*.parquet"))
+    files = sorted(_walk(folder))
+    if parquet and not files:
+        return of_parquet(parquet)
+    tops = {path.relative_to(folder).parts[0] for path in files if path.parent != folder}
+    flat = [path for path in files if path.parent == folder]
+    if flat and tops:
+        raise BadInput(
+            f"{_shown(folder)} holds pictures itself ({flat[0].name!r}) and in sub-folders ({sorted(tops)[0]!r});"
+            " put each into the sub-folder of its class, or name the sub-folder."
+        )
+    if tops and tops <= PARTS:
+        one = sorted(tops)[-1] if "train" not in tops else "train"
+        raise BadInput(f"{_shown(folder)} is divided into {', '.join(sorted(tops))}; name one of them, such as {folder / one}.")
+    labels = {path: path.relative_to(folder).parts[0] if tops else None for path in files}
+    return Listing(len(files), (Item(_shown(path), path.read_bytes, labels[path]) for path in files), tuple(sorted(tops)))
+
+
+def of_parquet(paths: list[Path]) -> Listing:
+    """Return the pictures of Parquet files with an image column: bytes, or the struct of bytes and path of the datasets library.
+
+    Raises:
+        BadInput: a file is damaged or has no image column.
+    """
+    try:
+        files = [pq.ParquetFile(path) for path in paths]
+    except (pa.ArrowException, OSError) as error:
+        raise BadInput(f"{', '.join(map(_shown, paths))} is not a readable Parquet file ({str(error).splitlines()[0]}).") from error
+    schema = files[0].schema_arrow
+    image = next((field.name for field in schema if _holds_images(field.type)), None)
+    if image is None:
+        raise BadInput(f"{_shown(paths[0])} needs an image column (bytes, or a struct of bytes and path), but has {schema.names}.")
+    wanted = [image, *(name for name in ("label", "text") if name in schema.names)]
+    count = sum(file.metadata.num_rows for file in files)
+    return Listing(count, _parquet_items(paths, files, wanted), _class_names(schema))
+
+
+def _parquet_items(paths: list[Path], files: list[pq.ParquetFile], wanted: list[str]) -> Iterator[Item]:
+    for path, file in zip(paths, files, strict=True):
+        row = 0
+        for batch in file.iter_batches(256, columns=wanted):
+            for record in batch.to_pylist():
+                yield Item(
+                    f"{_shown(path)} row {row}", _reader(record[wanted[0]], path.parent), record.get("label"), None, record.get("text")
+                )
+                row += 1
+
+
+def _reader(value: bytes | Mapping[str, object] | None, folder: Path) -> Callable[[], bytes]:
+    def read() -> bytes:
+        data = value.get("bytes") if isinstance(value, Mapping) else value
+        if isinstance(data, bytes):
+            return data
+        name = value.get("path") if isinstance(value, Mapping) else None
+        return (folder / name).read_bytes() if isinstance(name, str) else b""
+
+    return read
+
+
+def _holds_images(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        return any(kind.field(i).name == "bytes" for i in range(kind.num_fields))
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def _class_names(schema: pa.Schema) -> tuple[str, ...]:
+    """Return the names that the datasets library keeps with a ClassLabel column."""
+    try:
+        about = json.loads((schema.metadata or {})[b"huggingface"])
+        return tuple(about["info"]["features"]["label"]["names"])
+    except (KeyError, TypeError, ValueError):
+        return ()
+
+
+def _of_metadata(folder: Path, file: Path) -> Listing:
+    records = list(_records(file))
+    items = (_item(folder, file, number, record) for number, record in records)
+    return Listing(len(records), items)
+
+
+def _records(file: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
+    with file.open(encoding="utf-8", newline="") as lines:
+        if file.suffix == ".csv":
+            yield from ((number, record) for number, record in enumerate(csv.DictReader(lines), 2))
+            return
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                try:
+                    yield number, json.loads(line)
+                except ValueError as error:
+                    raise BadInput(
+                        f"{_shown(file)} line {number} is not JSON ({error}); each line is one object with file_name."
+                    ) from error
+
+
+def _item(folder: Path, file: Path, number: int, record: Mapping[str, object]) -> Item:
+    name = record.get("file_name") if isinstance(record, Mapping) else None
+    if not isinstance(name, str) or not name:
+        raise BadInput(f"{_shown(file)} line {number} needs file_name, the picture's path inside the folder, but is {record!r}.")
+    path = folder / name
+    label, text, of = record.get("label"), record.get("text"), record.get("class")
+    if isinstance(label, str) and label.strip().lstrip("-").isdigit() and file.suffix == ".csv":
+        label = int(label)
+    if not isinstance(label, int | str | None) or isinstance(label, bool):
+        raise BadInput(f"{_shown(file)} line {number}: label must be a class number or name, but is {label!r}.")
+    return Item(_shown(path), path.read_bytes, label, of if isinstance(of, str) else None, text if isinstance(text, str) else None)
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Yield picture files below a folder, links followed but no folder entered twice; hidden files are left out."""
+    seen: set[str] = set()
+    for where, below, names in os.walk(folder, followlinks=True):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        real = os.path.realpath(where)
+        if real in seen:
+            below.clear()
+            continue
+        seen.add(real)
+        yield from (Path(where) / name for name in names if not name.startswith(".") and Path(name).suffix.lower() in ENDINGS)
+
+
+def _shown(path: Path) -> str:
+    """Return a path for a message, on one line even if a name holds a line break."""
+    text = str(path)
+    return text if text.isprintable() else repr(text)
