@@ -97,6 +97,16 @@ class Group:
         return min(len(arm) for arm in self.arms)
 
     @property
+    def most_seeds(self) -> int:
+        """The highest number of seeds of an arm."""
+        return max(len(arm) for arm in self.arms)
+
+    @property
+    def equal_seeds(self) -> bool:
+        """Whether all arms are shown at one seed, so that a row starts from the same noise in all of them."""
+        return len({arm.shown.seed for arm in self.arms}) == 1
+
+    @property
     def last(self) -> int:
         """The number of the last generation of the longest run."""
         return max(run.last.number for arm in self.arms for run in arm.runs)

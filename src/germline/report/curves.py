@@ -58,10 +58,11 @@ class Series:
         values = {point.value for at in points for point in at.values()}
         return values.pop() if len(values) == 1 and max(map(len, points)) > 1 else None
 
-    def reference(self) -> float | None:
-        """Return the last measured level of real images."""
+    def reference(self) -> str:
+        """Return the last level of real images: one number, a range where it differs between runs, nothing where it was not measured."""
         levels = [points[max(points)].value for points in self.points.get("reference", {}).values() if points]
-        return levels[-1] if levels else None
+        low, high = (number(min(levels)), number(max(levels))) if levels else ("", "")
+        return low if low == high else f"{low} to {high}"
 
 
 @dataclass(frozen=True)
@@ -97,12 +98,22 @@ def series_of(group: Group) -> list[Series]:
             beside = _bare(value) == (key.name, key.extractor, key.k, key.d) and value.of != series.main
             if beside and run in series.points[series.main]:
                 series.points.setdefault(value.of, {}).setdefault(run, {})[g] = value
-    return list(found.values())
+    return sorted(found.values(), key=lambda series: glossary.rank(series.key.name))
+
+
+def heading(series: Series, found: Sequence[Series]) -> str:
+    """Return a metric's title, with what tells it apart where two series share a name."""
+    key, title = series.key, glossary.title(series.key.name)
+    same = [other.key for other in found if other.key.name == key.name]
+    apart = [str(key.extractor)] if len({other.extractor for other in same}) > 1 else []
+    apart += [f"{what} = {getattr(key, what)}" for what in ("k", "n") if len({getattr(other, what) for other in same}) > 1]
+    return f"{title} ({', '.join(apart)})" if apart else title
 
 
 def panels(group: Group) -> list[Panel]:
     """Return the figures of a group, of those metrics that changed at all."""
-    return [_panel(series, group) for series in series_of(group) if series.constant is None]
+    found = series_of(group)
+    return [_panel(series, group, heading(series, found)) for series in found if series.constant is None]
 
 
 def constants(group: Group) -> list[str]:
@@ -121,14 +132,14 @@ def _size(run: Run, value: Measurement) -> int | None:
     return value.n if len(sizes) == 1 else len(run.generations[0].samples)
 
 
-def _panel(series: Series, group: Group) -> Panel:
+def _panel(series: Series, group: Group, title: str) -> Panel:
     traces = _references(series, group)
     for arm in group.arms:
         traces += _arm(series, arm)
     y: dict[str, Json] = {"rangemode": "tozero" if _positive(series) else "normal"}
     figure = Figure(tuple(traces), layout(generation_axis(group.last), y, height=230))
     return Panel(
-        title=glossary.title(series.key.name),
+        title=title,
         direction=glossary.direction(series.better),
         meaning=glossary.entry(series.key.name).meaning,
         conditions=_conditions(series),
@@ -208,6 +219,5 @@ def _spoken(series: Series, group: Group) -> str:
     said: Sequence[str] = [
         f"{arm.name} from {number(ends[0])} to {number(ends[1])}" for arm in group.arms if (ends := series.ends(arm)) is not None
     ]
-    level = series.reference()
-    real = f"; real images {number(level)}" if level is not None else ""
+    real = f"; real images {level}" if (level := series.reference()) else ""
     return f"{glossary.title(series.key.name)} by generation: {', '.join(said)}{real}."

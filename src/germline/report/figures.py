@@ -85,7 +85,12 @@ def bar(x: Sequence[int], y: Sequence[float], name: str, paint: str, hover: Sequ
 def generation_axis(last: int) -> dict[str, Json]:
     """Return the axis of generations 0 to ``last``."""
     step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 10**9) if last / step <= 8)
-    return {"dtick": step, "range": [-0.5, last + 0.5], "title": {"text": "generation", "standoff": 6}, "zeroline": False}
+    return {
+        "dtick": step,
+        "range": [-0.5, last + 0.5],
+        "title": {"text": "generation", "standoff": 6, "font": {"size": 12}},
+        "zeroline": False,
+    }
 
 
 def layout(x: Mapping[str, Json], y: Mapping[str, Json], height: int) -> dict[str, Json]:

@@ -23,15 +23,17 @@ function draw(plot) {
   Plotly.react(plot, figure.data, themed(figure.layout), { displayModeBar: false, responsive: true });
 }
 
-// A figure is drawn when it comes near the screen, so that a page with many opens at once.
-const drawn = new Set();
-const near = new IntersectionObserver((entries) => {
-  for (const entry of entries) if (entry.isIntersecting && !drawn.has(entry.target)) { drawn.add(entry.target); draw(entry.target); }
-}, { rootMargin: "600px" });
-for (const plot of plots) near.observe(plot);
-const redraw = () => drawn.forEach(draw);
+// One figure at a time, so that a page with many answers from the start.
+const queue = [...plots];
+function next() {
+  const plot = queue.shift();
+  if (!plot) return;
+  draw(plot);
+  setTimeout(next);
+}
+next();
+const redraw = () => plots.forEach(draw);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-addEventListener("beforeprint", () => plots.forEach((plot) => { drawn.add(plot); draw(plot); }));
 
 for (const toggle of document.querySelectorAll(".toggle")) {
   toggle.addEventListener("click", () => {

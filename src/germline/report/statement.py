@@ -35,10 +35,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Statement:
-    """The paragraph, a line an arm, what the controls did, and how far the seeds carry."""
+    """The paragraph, a line an arm, the same of real images, what the controls did, and how far the seeds carry."""
 
     lead: str
     lines: tuple[Line, ...]
+    real: tuple[Change, ...]
     controls: tuple[str, ...]
     directions: str
     seeds: str
@@ -50,6 +51,7 @@ def statement(group: Group) -> Statement:
     return Statement(
         lead=_lead(group),
         lines=tuple(Line(arm, training_text(arm), tuple(_change(series, arm) for series in chosen)) for arm in group.arms),
+        real=tuple(Change(glossary.title(series.key.name), series.reference(), "", None) for series in chosen if series.reference()),
         controls=tuple(_control(arm, chosen) for arm in group.arms if arm.control and arm.length > 1 and chosen),
         directions=" ".join(f"{glossary.title(s.key.name)}: {glossary.direction(s.better).lower()}" for s in chosen),
         seeds=_seeds(group),

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from germline.core.digest import Json
-from germline.report import glossary
 from germline.report.arms import Arm, Group, Run
-from germline.report.curves import Series, series_of
+from germline.report.curves import Series, heading, series_of
 from germline.report.terminal import part_text
 from germline.report.text import count, number
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells, the first of each a heading; ``arms`` names the arm of a row, None for real data."""
+    """Rows of cells, the first of each a heading; ``rows_of`` and ``columns_of`` name the arms of rows and columns, where they are arms."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    arms: tuple[Arm | None, ...]
+    rows_of: tuple[Arm | None, ...] = ()
+    columns_of: tuple[Arm | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class Facts:
 
 
 def numbers(group: Group) -> Table | None:
-    """Return first and last generation of every metric, a row an arm, and the level of real images."""
+    """Return first and last generation of every metric, a row a metric and a column an arm, beside the level of real images."""
     found = series_of(group)
     if not found:
         return None
-    rows = [(arm.name, *(_ends(series, arm) for series in found)) for arm in group.arms]
-    levels = [series.reference() for series in found]
-    real = [("real images", *("" if level is None else number(level) for level in levels))] if any(v is not None for v in levels) else []
-    return Table(("arm", *(_heading(s, found) for s in found)), (*rows, *real), (*group.arms, *([None] if real else [])))
+    rows = tuple(
+        (heading(series, found), *(_ends(series, arm) for arm in group.arms), series.reference(), _better(series)) for series in found
+    )
+    return Table(("metric", *(arm.name for arm in group.arms), "real images", "better"), rows, columns_of=(None, *group.arms, None, None))
 
 
 def budgets(group: Group) -> Table:
@@ -57,7 +57,7 @@ def differences(group: Group) -> Table | None:
     if not names:
         return None
     rows = tuple((name, *_part_texts([part.get(name) for part in parts])) for name in names)
-    return Table(("part", *(arm.name for arm in group.arms)), rows, (None,) * len(rows))
+    return Table(("part", *(arm.name for arm in group.arms)), rows, columns_of=(None, *group.arms))
 
 
 def commands(group: Group) -> list[str]:
@@ -79,19 +79,15 @@ def facts(group: Group) -> list[Facts]:
     return [*out, Facts("data", f"{group.data.name}; rows: {sizes}; sha256 {runs[0].config['data']}")]
 
 
-def _heading(series: Series, found: Sequence[Series]) -> str:
-    """Return a metric's title, with what tells it apart where two series share a name."""
-    key, title = series.key, glossary.title(series.key.name)
-    same = [other.key for other in found if other.key.name == key.name]
-    apart = [f"{what} {getattr(key, what)}" for what in ("extractor", "k", "d", "n") if len({getattr(o, what) for o in same}) > 1]
-    return f"{title} ({', '.join(apart)})" if apart else title
-
-
 def _ends(series: Series, arm: Arm) -> str:
     ends = series.ends(arm)
     if ends is None:
         return ""
     return number(ends[0]) if arm.length == 1 else f"{number(ends[0])} \N{RIGHTWARDS ARROW} {number(ends[1])}"
+
+
+def _better(series: Series) -> str:
+    return {"low": "lower", "high": "higher"}.get((series.better or "").removesuffix("er"), "")
 
 
 def _budget(run: Run) -> tuple[str, ...]:
