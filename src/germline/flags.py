@@ -54,7 +54,9 @@ def parse(name: str, arguments: Sequence[str]) -> Parsed:
     """
     registry.find(name, registry.recipe_names(), "recipe")
     flags = flags_of(name, preset_of(arguments))
-    given: Any = tyro.cli(flags, prog=f"germline run {name}", args=arguments, config=(tyro.conf.OmitArgPrefixes,))
+    given: Any = tyro.cli(
+        flags, prog=f"germline run {name}", description=help_of(name), args=arguments, config=(tyro.conf.OmitArgPrefixes,)
+    )
     kwargs = {f.name: getattr(given, f.name) for f in dataclasses.fields(given) if f.name not in ("run", "real_images")}
     return Parsed(name, kwargs, given.run, given.real_images)
 
@@ -66,11 +68,15 @@ def flags_of(name: str, preset: str) -> type:
     own = [(key, hints[key], field(default=value)) for key, value in chosen.items()]
     shared = [("run", RunFlags, field(default=RunFlags(preset=preset))), ("real_images", DataFlags, field(default=DataFlags()))]
     flags = make_dataclass(name.replace("-", "_"), [*own, *shared], frozen=True)
-    examples = (
-        f"Examples:\n  germline run {name}\n  germline run {name} --out runs/mine --seed 1\n  germline run {name} --preset paper --dry-run"
-    )
-    flags.__doc__ = f"{examples}\n\n{inspect.getdoc(function)}".replace("Args:", "Attributes:")
+    flags.__doc__ = (inspect.getdoc(function) or "").replace("Args:", "Attributes:")
     return flags
+
+
+def help_of(name: str) -> str:
+    """Return what stands above the flags in a recipe's help, examples first."""
+    examples = ("", " --out runs/mine --seed 1", " --data photos/ --size 32", " --preset paper --dry-run")
+    about = (inspect.getdoc(registry.function_of(name)) or "").split("Args:")[0]
+    return "Examples:\n" + "\n".join(f"  germline run {name}{flags}" for flags in examples) + f"\n\n{about}"
 
 
 def preset_of(arguments: Sequence[str]) -> str:

@@ -44,6 +44,7 @@ SAMPLE_FIELDS = {
     "among": "real",
     "classifier": Oracle(),
 }
+SMALLER = {"PCA": {"dims": 4}}  # images of 4 x 4 have no 64 directions
 
 
 def parts(folder: str) -> list[type]:
@@ -58,7 +59,7 @@ def parts(folder: str) -> list[type]:
 def example(part: type) -> object:
     """Return a part with example values for the fields that have no default."""
     fields = [f for f in dataclasses.fields(part) if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
-    return part(**{f.name: SAMPLE_FIELDS[f.name] for f in fields})
+    return part(**{f.name: SAMPLE_FIELDS[f.name] for f in fields}, **SMALLER.get(part.__name__, {}))
 
 
 def cases(*folders: str):

@@ -10,9 +10,9 @@ from threadpoolctl import threadpool_limits
 from germline.core.cache import Arrays
 from germline.core.context import Context
 from germline.core.errors import BadInput
+from germline.core.names import name_of
 from germline.core.pool import Pool
 from germline.core.protocols import Extractor
-from germline.features.names import name_of
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ def print_parts(title: str, parts: Json) -> None:
 def part_text(part: Json) -> str:
     """Return a part as it would be written in Python, defaults included."""
     if isinstance(part, list):
-        return ", ".join(part_text(item) for item in part)
+        return f"({', '.join(part_text(item) for item in part)})"
     if isinstance(part, dict) and "part" in part:
         fields = ", ".join(f"{key}={part_text(value)}" for key, value in part.items() if key not in ("part", "version"))
         return f"{str(part['part']).rsplit(':', 1)[1]}({fields})"
