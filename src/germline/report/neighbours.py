@@ -16,7 +16,7 @@ from germline.report.origins import origin_name
 from germline.report.pictures import data_uri, mosaic, small
 
 PAIRS, BLOCK = 10, 4_096
-BYTES = 3_000_000  # of pixels in all galleries of a page
+BYTES = 2_000_000  # of pixels in all galleries of a page
 HALF_RANGE = 127.5  # grey levels in a unit of [-1, 1]
 
 
@@ -82,7 +82,7 @@ def galleries(group: Group, share: float = 1.0) -> tuple[Strip, list[Gallery]]:
     """Return the strip of held-out real images beside the real training set, and a gallery an arm (of its lowest seed)."""
     data = group.data
     each = int(np.prod(small(data.real.images[:1]).shape[1:]))
-    wanted = PAIRS if len(group.arms) * 4 * PAIRS * each <= share * BYTES else PAIRS // 2
+    wanted = next((n for n in (PAIRS, PAIRS // 2) if len(group.arms) * 4 * n * each <= share * BYTES), 3)
     reference = group.arms[0].shown.generations[0].samples
     rows = tile_rows(reference, wanted)[:wanted]
     held_out = data.held_out.take(alike(data.held_out, reference.condition[rows]))

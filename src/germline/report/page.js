@@ -48,7 +48,7 @@ for (const toggle of document.querySelectorAll(".toggle")) {
 const dialog = document.querySelector("dialog"), big = dialog.querySelector(".big"), bigReal = dialog.querySelector(".big-real");
 let at = null;
 
-const matrix = (cell) => [...cell.closest("table").querySelectorAll("tbody")].map((body) => [...body.querySelectorAll("td")].slice(1).map((td) => td.querySelector(".cell")));
+const matrix = (cell) => [...cell.closest("table").querySelectorAll("tbody")].map((body) => [...body.querySelectorAll("td:not(.rest)")].slice(1).map((td) => td.querySelector(".cell")));
 
 function neighbour(dx, dy) {
   const rows = matrix(at), y = rows.findIndex((row) => row.includes(at)), x = rows[y].indexOf(at);

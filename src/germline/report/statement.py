@@ -48,20 +48,24 @@ class Statement:
 def statement(group: Group) -> Statement:
     """Return what happened to the arms of a group."""
     chosen = headline(series_of(group))
+    apart = (
+        " Arms differ in number of rows or features, so their values cannot be compared here." if any(len(s) > 1 for s in chosen) else ""
+    )
     return Statement(
         lead=_lead(group),
-        lines=tuple(Line(arm, training_text(arm), tuple(_change(series, arm) for series in chosen)) for arm in group.arms),
-        real=tuple(Change(glossary.title(series.key.name), series.reference(), "", None) for series in chosen if series.reference()),
-        controls=tuple(_control(arm, chosen) for arm in group.arms if arm.control and arm.length > 1 and chosen),
-        directions=" ".join(f"{glossary.title(s.key.name)}: {glossary.direction(s.better).lower()}" for s in chosen),
+        lines=tuple(Line(arm, training_text(arm), tuple(_change(same, arm) for same in chosen)) for arm in group.arms),
+        real=tuple(_level(same) for same in chosen if same[0].reference()),
+        controls=tuple(_control(arm, chosen[0]) for arm in group.arms if arm.control and arm.length > 1 and chosen),
+        directions=" ".join(f"{_title(same)}: {glossary.direction(same[0].better).lower()}" for same in chosen) + apart,
         seeds=_seeds(group),
     )
 
 
-def headline(found: list[Series]) -> list[Series]:
-    """Return the series to name first: fidelity and diversity, else the first two that were measured."""
-    named = [next((s for s in found if s.key.name.startswith(key)), None) for key in HEADLINE]
-    return [series for series in named if series is not None] or found[:2]
+def headline(found: list[Series]) -> list[list[Series]]:
+    """Return the series to name first: of fidelity and diversity, else of the first two metrics; one list a metric."""
+    names = list(dict.fromkeys(series.key.name for series in found))
+    named = [name for key in HEADLINE for name in names if name.startswith(key)][:2] or names[:2]
+    return [[series for series in found if series.key.name == name] for name in named]
 
 
 def _lead(group: Group) -> str:
@@ -69,32 +73,39 @@ def _lead(group: Group) -> str:
     kind = "grey" if group.data.image_shape[2] == 1 else "colour"
     who = "One model was" if len(group.arms) == 1 else f"{len(group.arms)} recipes (arms) were"
     its = "its" if len(group.arms) == 1 else "each"
+    later = (
+        f" Each later generation, up to {group.last}, learns from what {its} recipe puts into the training set: real images, images made by"
+        " earlier generations, or both."
+    )
     return (
         f"{who} run on {group.data.name}: {count(len(group.data.real))} real {kind} images of {shape} pixels."
-        f" Generation 0 learns from the real images. Each later generation, up to {group.last}, learns from what {its} recipe puts into the"
-        " training set: real images, images made by earlier generations, or both."
+        f" Generation 0 learns from the real images.{later if group.last else ''}"
     )
 
 
-def _change(series: Series, arm: Arm) -> Change:
-    ends = series.ends(arm)
-    name = glossary.title(series.key.name)
+def _title(same: list[Series]) -> str:
+    return glossary.title(same[0].key.name)
+
+
+def _level(same: list[Series]) -> Change:
+    return Change(_title(same), same[0].reference(), "", None)
+
+
+def _change(same: list[Series], arm: Arm) -> Change:
+    ends = next((ends for series in same if (ends := series.ends(arm)) is not None), None)
     if ends is None:
-        return Change(name, "not measured", "", None)
+        return Change(_title(same), "not measured", "", None)
     if arm.length == 1:
-        return Change(name, number(ends[0]), "", None)
-    return Change(name, number(ends[0]), number(ends[1]), ratio(*ends))
+        return Change(_title(same), number(ends[0]), "", None)
+    return Change(_title(same), number(ends[0]), number(ends[1]), ratio(*ends))
 
 
-def _control(arm: Arm, chosen: list[Series]) -> str:
-    series = chosen[0]
-    values = [value for g in range(arm.length) if (value := series.mean(arm, g)) is not None]
+def _control(arm: Arm, same: list[Series]) -> str:
+    values = [value for series in same for g in range(arm.length) if (value := series.mean(arm, g)) is not None]
     if not values:
         return ""
     low, high = number(min(values)), number(max(values))
-    return (
-        f"{arm.name} trains on real images only, in every generation: its {glossary.title(series.key.name)} stays between {low} and {high}."
-    )
+    return f"{arm.name} trains on real images only, in every generation: its {_title(same)} stays between {low} and {high}."
 
 
 def _seeds(group: Group) -> str:

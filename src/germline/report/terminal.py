@@ -9,17 +9,20 @@ from germline.core.digest import Json
 from germline.core.measurement import Measurement
 
 console = Console()
+ASIDE = ("mnnd", "entropy_copies")  # levels to compare with, not results
 Rows = Sequence[tuple[int, Sequence[Measurement]]]
 
 
 def label(measurement: Measurement) -> str:
-    """Return a measurement's name, with what was measured where that is not the samples."""
-    return measurement.name if measurement.of == "samples" else f"{measurement.name} ({measurement.of})"
+    """Return a measurement's name and features, with what was measured where that is not the samples."""
+    name = measurement.name if measurement.extractor is None or "-" in measurement.name else f"{measurement.name}, {measurement.extractor}"
+    return name if measurement.of == "samples" else f"{name} ({measurement.of})"
 
 
 def one_line(number: int, values: Sequence[Measurement]) -> str:
-    """Return a generation's numbers on the samples, on one line."""
-    return f"generation {number}: " + "  ".join(f"{v.name} {v.value:.4g}" for v in values if v.of == "samples")
+    """Return a generation's main numbers on the samples, one a name, on one line."""
+    first = {v.name: v for v in reversed(values) if v.of == "samples" and v.name not in ASIDE}
+    return f"generation {number}: " + "  ".join(f"{v.name} {v.value:.4g}" for v in reversed(first.values()))
 
 
 def print_measurements(title: str, rows: Rows) -> None:

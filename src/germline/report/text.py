@@ -10,6 +10,8 @@ def number(value: float) -> str:
     if not math.isfinite(value):
         return "n/a"
     size = abs(value)
+    if 0 < size < 0.0005:
+        return f"{value:.1e}".replace("-", "\N{MINUS SIGN}")
     digits = 0 if size >= 1000 or value == 0 else 1 if size >= 10 else 2 if size >= 1 else 3
     return f"{value:,.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
@@ -24,7 +26,7 @@ def ratio(first: float, last: float) -> str | None:
     if not (math.isfinite(first) and math.isfinite(last)) or first <= 0 or last <= 0:
         return None
     times, sign = (last / first, "") if last >= first else (first / last, "\N{DIVISION SIGN}")
-    digits = f"{times:.0f}" if times >= 9.95 else f"{times:.1f}"
+    digits = ">1,000" if times > 1000 else f"{times:.0f}" if times >= 9.95 else f"{times:.1f}"
     return f"{sign}{digits}" if sign else f"{digits}\N{MULTIPLICATION SIGN}"
 
 

@@ -1,0 +1,288 @@
+"""The page: everything is on it, it is what the runs hold, and nothing is fetched."""
+
+import base64
+import html
+import io
+import json
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import gaussian_recipe, gaussian_splits
+from germline.core.errors import BadInput
+from germline.core.generation import column_of
+from germline.core.measurement import Measurement
+from germline.core.pool import Pool
+from germline.loop import Loop
+from germline.measure import measure
+from germline.mixers import Accumulate, RealOnly, Replace
+from germline.report import tables
+from germline.report.arms import groups
+from germline.report.composition import compositions
+from germline.report.curves import constants, panels, series_of
+from germline.report.grids import grid, spread, tile_rows
+from germline.report.neighbours import galleries, nearest_rows
+from germline.report.origins import counts
+from germline.report.page import write_page
+from germline.report.pictures import small
+from germline.report.statement import statement
+from germline.report.text import number, ratio
+
+NAMES = ("replace <b>& co</b>", "accumulate", "real-only")
+MIXERS = (Replace(), Accumulate(), RealOnly())
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A metric of pixels, cheap: named as one that the page knows."""
+
+    n: int | None = None
+
+    def __call__(self, evidence):
+        of = {"samples": evidence.samples, "training": evidence.training, "reference": evidence.data.held_out}
+        values = {what: float(pool.images[: self.n].std()) for what, pool in of.items()}
+        spreads = [Measurement("FD-Pixels", value, what, self.n or 20, "Pixels", better="low") for what, value in values.items()]
+        return [*spreads, Measurement("real_share", float(evidence.training.real.mean()), "training", len(evidence.training))]
+
+
+def make(folder, data, mixers=MIXERS, names=NAMES, generations=3, seeds=(0,), metrics=(Spread(),)):
+    runs = []
+    for seed in seeds:
+        for i, (name, mixer) in enumerate(zip(names, mixers, strict=True)):
+            loop = Loop.at(folder / f"{i}-{seed}", gaussian_recipe(20, mixer), data, seed=seed)
+            for generation in loop.run(generations):
+                measure(generation, data, metrics)
+            runs.append((name, loop.chain, data))
+    return runs
+
+
+@pytest.fixture(scope="module")
+def data():
+    return gaussian_splits(20, 6)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, data):
+    return make(tmp_path_factory.mktemp("runs"), data)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory, runs):
+    out = tmp_path_factory.mktemp("page") / "page.html"
+    write_page(runs, out)
+    assert [path.name for path in out.parent.iterdir()] == ["page.html"]
+    return out.read_text()
+
+
+@pytest.fixture(scope="module")
+def group(runs):
+    return groups(runs)[0]
+
+
+def decoded(uri):
+    head, body = uri.split(",", 1)
+    assert head == "data:image/png;base64"
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(body))))
+
+
+def own(page):
+    """Return the page without plotly's library and the pictures."""
+    return "".join(part for part in re.split(r"(<script>.*?</script>)", page, flags=re.S) if len(part) < 1_000_000)
+
+
+def test_every_arm_and_generation_is_there_and_names_are_escaped(page):
+    assert "<b>& co</b>" not in page
+    for name in NAMES:
+        for generation in range(4):
+            assert f'data-arm="{html.escape(name)}" data-generation="{generation}"' in page
+    figures = re.findall(r'<script type="application/json"[^>]*>(.*?)</script>', page, flags=re.S)
+    assert figures
+    assert all(set(json.loads(figure)) == {"data", "layout"} for figure in figures)
+
+
+def test_nothing_is_fetched(page):
+    rest = own(page)
+    assert len(rest) < len(page) - 1_000_000
+    assert "http:" not in rest
+    assert "https:" not in rest
+    assert not re.search(r"<link[^>]+href=\"(?!data:)|src=\"(?!data:)|@import|url\((?!data:)", rest)
+    assert "default-src 'none'" in rest
+
+
+def test_tiles_are_the_samples_of_equal_rows(runs, group):
+    shown = grid(group)
+    side, gap, across = 6, 1, shown.columns
+    for row in shown.rows:
+        for cell in row.cells:
+            samples = row.arm.shown.generations[cell.generation].samples
+            picture = decoded(cell.uri)
+            for tile, number_ in enumerate(tile_rows(samples, 20)):
+                y, x = tile // across * (side + gap), tile % across * (side + gap)
+                np.testing.assert_array_equal(picture[y : y + side, x : x + side, 0], samples.images[[number_]][0, :, :, 0])
+                assert (picture[y : y + side, x : x + side, 1] == 255).all()
+    assert len({cell.uri for row in shown.rows for cell in row.cells[1:]}) == 9
+    assert [label[0] for label in shown.classes[:2]] == ["a", "b"]
+
+
+def test_tile_rows_take_every_class_in_turn():
+    pool = Pool.of(np.zeros((30, 2, 2, 1), np.uint8), np.repeat(np.arange(3), 10))
+    np.testing.assert_array_equal(tile_rows(pool, 6), [0, 10, 20, 1, 11, 21])
+    many = Pool.of(np.zeros((100, 2, 2, 1), np.uint8), np.arange(100))
+    np.testing.assert_array_equal(tile_rows(many, 3)[[0, -1]], [0, 99])
+
+
+def test_generations_are_spread_with_both_ends():
+    assert spread(5, 7) == (0, 1, 2, 3, 4, 5)
+    assert spread(0, 7) == (0,)
+    assert spread(30, 7) == (0, 5, 10, 15, 20, 25, 30)
+
+
+def test_large_images_are_averaged():
+    images = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 3)).astype(np.uint8)
+    by_hand = images.reshape(2, 64, 2, 64, 2, 3).astype(float).mean(axis=(2, 4))
+    np.testing.assert_array_equal(small(images), np.rint(by_hand).astype(np.uint8))
+    assert small(images[:, :64, :64]).shape == (2, 64, 64, 3)
+
+
+def test_composition_is_that_of_the_choice(group):
+    for one in compositions(group):
+        for trace in one.figure.traces:
+            made = -1 if trace["name"] == "real" else int(trace["name"].removeprefix("generation "))
+            for number_, generation in enumerate(one.arm.shown.generations):
+                chosen = generation.choice.filter(column_of(generation.choice, "order") >= 0)
+                expected = (column_of(chosen, "generation") == made).sum()
+                assert counts(generation).get(made, 0) == expected
+                assert trace["y"][number_] == pytest.approx(100 * expected / len(chosen))
+                assert f"{expected} of {len(chosen)} training rows" in trace["hovertext"][number_]
+
+
+def test_arms_are_ordered_by_their_real_rows(group):
+    assert [arm.name for arm in group.arms] == list(NAMES)
+    assert [arm.control for arm in group.arms] == [False, False, True]
+
+
+def test_nearest_rows_are_those_of_brute_force(runs, data, monkeypatch):
+    monkeypatch.setattr("germline.report.neighbours.BLOCK", 7)
+    generation = runs[1][1][3]
+    query, base = generation.samples, generation.training(data)
+    x, y = (pool.images[:].reshape(len(pool), -1) / 127.5 - 1 for pool in (query, base))
+    distances = np.sqrt(((x[:, None] - y[None]) ** 2).sum(axis=2))
+    rows, found = nearest_rows(query, base)
+    np.testing.assert_array_equal(rows, distances.argmin(axis=1))
+    np.testing.assert_allclose(found, distances.min(axis=1), rtol=1e-6)
+
+
+def test_a_copy_is_at_distance_nought_and_knows_its_origin(runs, data):
+    generation = runs[1][1][3]
+    rows, found = nearest_rows(runs[1][1][1].samples.take([4]), generation.training(data))
+    assert found[0] == 0
+    np.testing.assert_array_equal(generation.training(data).origin[rows[0]], [1, 4])
+
+
+def test_gallery_shows_first_and_last_generation(group):
+    held_out, shown = galleries(group)
+    assert {pair.origin for pair in held_out.pairs} == {"real"}
+    for gallery in shown:
+        assert [strip.title for strip in gallery.strips] == ["generation 0", "generation 3"]
+        assert all(decoded(pair.uri).shape == (13, 6, 2) for strip in gallery.strips for pair in strip.pairs)
+    assert {pair.origin for pair in shown[0].strips[1].pairs} == {"generation 2"}
+
+
+def test_curves_are_the_measurements(runs, group):
+    panel = next(panel for panel in panels(group) if panel.title == "Frechet distance")
+    assert panel.direction == "Lower is better."
+    assert "20 samples" in panel.conditions
+    for name, chain, _ in runs:
+        line = next(trace for trace in panel.figure.traces if trace["name"] == html.escape(name))
+        values = [json.loads((chain[g].path / "metrics.json").read_text())["measurements"] for g in range(4)]
+        expected = [next(v["value"] for e in at.values() for v in e["values"] if v["of"] == "samples") for at in values]
+        assert line["y"] == expected
+    assert sum(trace["name"] == "real images" for trace in panel.figure.traces) == 1
+
+
+def test_the_statement_is_computed(group):
+    said = statement(group)
+    series = series_of(group)[0]
+    first, last = series.ends(group.arms[0])
+    assert said.lines[0].changes[0].first == number(first)
+    assert said.lines[0].changes[0].last == number(last)
+    assert said.lines[0].training == "20 rows, 0 % real"
+    assert said.lines[1].training == "80 rows, 25 % real"
+    assert "real-only trains on real images only" in said.controls[0]
+    assert said.seeds == "One seed: differences between remedies are not significance-tested."
+
+
+def test_values_on_other_numbers_of_rows_are_kept_apart(tmp_path, data):
+    runs = (
+        make(tmp_path / "a", data, generations=1, metrics=(Spread(20),))[:1]
+        + make(tmp_path / "b", data, generations=1, metrics=(Spread(10),))[1:]
+    )
+    titles = [panel.title for panel in panels(groups(runs)[0])]
+    assert titles[:2] == ["Frechet distance (n = 20)", "Frechet distance (n = 10)"]
+    assert "cannot be compared" in statement(groups(runs)[0]).directions
+
+
+def test_seeds_of_an_arm_are_one_line_and_its_mean(tmp_path, data):
+    found = groups(make(tmp_path, data, generations=1, seeds=(0, 1, 2)))[0]
+    assert [len(arm) for arm in found.arms] == [3, 3, 3]
+    series = series_of(found)[0]
+    values = [series.of("samples", run)[1].value for run in found.arms[0].runs]
+    assert series.mean(found.arms[0], 1) == pytest.approx(np.mean(values))
+    assert len(set(values)) == 3
+    assert "3 seeds" in statement(found).seeds
+
+
+def test_one_generation_without_metrics_and_two_data_sets(tmp_path, data):
+    other = gaussian_splits(20, 5, seed=1)
+    runs = make(tmp_path / "a", data, generations=0, metrics=()) + make(tmp_path / "b", other, generations=1)
+    write_page(runs, tmp_path / "page.html")
+    text = own((tmp_path / "page.html").read_text())
+    assert "Nothing was measured yet" in text
+    assert "runs on 2 data sets" in text
+    assert text.count("<article") == 2
+
+
+def test_a_metric_that_never_moves_becomes_a_sentence(tmp_path, data):
+    found = groups(make(tmp_path, data, mixers=MIXERS[2:], names=("control",), generations=1))[0]
+    assert constants(found) == ["Real share: 1.00 in every arm and generation."]
+
+
+def test_what_differs_and_how_to_make_it_again(group, tmp_path, data):
+    table = tables.differences(group)
+    assert table.rows == (("mixer", "Replace()", "Accumulate()", "RealOnly()"),)
+    names = {
+        "recipe": "replace",
+        "kwargs": {"n": 20, "setup": {"channels": [32, 64], "clip": False}},
+        "data": {"data": "my photos/", "size": None},
+    }
+    loop = Loop.at(tmp_path / "run", gaussian_recipe(20), data, names=names)
+    list(loop.run(1))
+    assert tables.commands(groups([("run", loop.chain, data)])[0]) == [
+        "germline run replace --out runs/run --generations 1 --seed 0 --n 20 --channels 32 64 --no-clip --data 'my photos/'"
+    ]
+
+
+def test_no_run_and_no_generation_are_said(tmp_path, data):
+    with pytest.raises(BadInput, match="at least one run"):
+        write_page([], tmp_path / "page.html")
+    loop = Loop.at(tmp_path / "run", gaussian_recipe(20), data)
+    with pytest.raises(BadInput, match="no finished generation"):
+        write_page([("run", loop.chain, data)], tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_numbers_as_text():
+    assert [number(v) for v in (15713.2, 39.71, 6.14, 0.031, -4.4, 0, 2e-7, float("nan"))] == [
+        "15,713", "39.7", "6.14", "0.031", "\N{MINUS SIGN}4.40", "0", "2.0e\N{MINUS SIGN}07", "n/a",
+    ]  # fmt: skip
+    assert [ratio(6.1, 39.7), ratio(0.22, 0.017), ratio(1, 1), ratio(-1, 2), ratio(1e-6, 1)] == ["6.5×", "÷13", "1.0×", None, ">1,000×"]
+
+
+def test_the_report_does_not_import_torch():
+    code = "import germline.report.page, sys; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
