@@ -13,6 +13,7 @@ from germline import recipes, studies
 from germline.chain import CONFIG, Chain
 from germline.core.digest import Json
 from germline.core.errors import BadInput
+from germline.core.progress import bars
 from germline.core.protocols import Metric
 from germline.core.recipe import Recipe
 from germline.core.splits import EMBEDDED, Splits
@@ -38,7 +39,7 @@ class DataFlags:
         where: file or folder that has the named set, instead of the usual places.
         whole: all of a named set, instead of the embedded sizes.
         real: rows of the split R that the loop trains on; the other splits keep their sizes.
-        size: resize your own images to this many pixels a side; needed where they differ.
+        size: resize to this many pixels a side; needed where your images differ.
         skip_bad: leave unreadable images out, with a count and a list, instead of stopping at the first.
     """
 
@@ -56,14 +57,14 @@ class DataFlags:
             BadInput: neither a named set nor a file has this name.
         """
         if self.data == "digits":
-            return digits()
+            return digits(size=self.size)
         if self.data in NAMED:
             sizes = {**(WHOLE if self.whole else EMBEDDED), "real": self.real} if self.real else None
-            return NAMED[self.data](whole=self.whole, sizes=sizes, where=self.where)
+            return NAMED[self.data](whole=self.whole, sizes=sizes, where=self.where, size=self.size)
         path = Path(self.data)
         if not path.exists():
             raise BadInput(f"No data set is named {self.data!r}, and no such file exists. {did_you_mean(self.data, NAMED)}")
-        return splits_of(path, size=self.size, skip_bad=self.skip_bad)
+        return splits_of(path, size=self.size, skip_bad=self.skip_bad, real=self.real, progress=bars)
 
 
 def recipe_names() -> dict[str, ModuleType]:

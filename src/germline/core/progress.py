@@ -36,9 +36,10 @@ def silent(what: str, total: int) -> Iterator[Advance]:
 def bars(what: str, total: int) -> Iterator[Advance]:
     """Show a bar with an ETA on a terminal that goes when done, and plain lines at most every ten seconds elsewhere."""
     if sys.stderr.isatty():
-        with _bar() as bar:
+        with _Shared.bar() as bar:
             task = bar.add_task(what, total=total)
             yield lambda more: bar.advance(task, more)
+            bar.remove_task(task)
     else:
         yield _Lines(what, total)
 
@@ -46,6 +47,24 @@ def bars(what: str, total: int) -> Iterator[Advance]:
 def _bar() -> RichProgress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("eta"))
     return RichProgress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+
+
+class _Shared:
+    """The one display of this process: a task that is opened inside another is a line below it."""
+
+    _open: ClassVar[RichProgress | None] = None
+
+    @classmethod
+    @contextmanager
+    def bar(cls) -> Iterator[RichProgress]:
+        if cls._open is not None:
+            yield cls._open
+            return
+        with _bar() as cls._open:
+            try:
+                yield cls._open
+            finally:
+                cls._open = None
 
 
 class _Lines:
@@ -108,13 +127,16 @@ class Board:
         if sys.stderr.isatty():
             with _bar() as bar:
                 tasks: dict[str, TaskID] = {}
+                doing: dict[str, str] = {}
                 while (message := self._messages.get()) is not None:
                     who, what, more, total = message
                     if who not in tasks:
                         tasks[who] = bar.add_task(who, total=total)
-                    if more:
+                    if not more:
+                        doing[who] = what
+                    if more and doing[who] == what:
                         bar.advance(tasks[who], more)
-                    else:
+                    elif not more:
                         bar.reset(tasks[who], description=f"{who}: {what}", total=total)
         else:
             shown: dict[str, str] = {}

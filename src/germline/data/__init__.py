@@ -6,6 +6,5 @@ from germline.data.export import export
 from germline.data.fashion_mnist import fashion_mnist
 from germline.data.images import Loaded, load_images, splits_of
 from germline.data.mnist import mnist
-from germline.data.named import NAMED
 
-__all__ = ["NAMED", "Loaded", "cifar10", "digits", "export", "fashion_mnist", "load_images", "mnist", "splits_of"]
+__all__ = ["Loaded", "cifar10", "digits", "export", "fashion_mnist", "load_images", "mnist", "splits_of"]

@@ -1,6 +1,7 @@
 """Plain data, the user's own: a folder of pictures, a .npz, a .npy or Parquet; loaded as arrays, or split for the loop."""
 
 import dataclasses
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,9 @@ def splits_of(
         BadInput: as ``load_images``; or a class is too small for four splits.
     """
     loaded = load_images(path, size, skip_bad, progress)
+    if loaded.skipped:
+        listed = "".join(f"\n  {file}: {reason}" for file, reason in loaded.skipped)
+        warnings.warn(f"{path}: {len(loaded.skipped)} unreadable files were left out:{listed}", stacklevel=2)
     prompts = not loaded.classes
     labels = np.zeros(len(loaded.images), np.int64) if prompts else loaded.conditions
     classes = loaded.classes or ("all",)
