@@ -51,8 +51,7 @@ class EfficientNetLite0:
 
 def prepared(images: UInt8[np.ndarray, "n h w c"], size: int) -> Float32[Tensor, "n 3 {size} {size}"]:
     """Return images as the network expects them: three channels, resized, clamped to 0..255, then (x - 127) / 128."""
-    x = torch.from_numpy(images).permute(0, 3, 1, 2).float()
-    x = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
+    x = torch.from_numpy(images).permute(0, 3, 1, 2).expand(-1, 3, -1, -1).float().contiguous(memory_format=torch.channels_last)
     x = functional.interpolate(x, (size, size), mode="bicubic", antialias=True).clamp(0, 255)
     return (x - 127) / 128
 
