@@ -111,6 +111,15 @@ def test_bad_metadata_is_named(tmp_path, line, what):
         load_images(tmp_path)
 
 
+def test_metadata_saved_by_a_spreadsheet_or_in_another_encoding(tmp_path):
+    save(tmp_path / "ä.png", picture())
+    (tmp_path / "metadata.csv").write_bytes("file_name,label\nä.png,3\n".encode("utf-8-sig"))
+    assert load_images(tmp_path).conditions.tolist() == [3]
+    (tmp_path / "metadata.csv").write_bytes("file_name,label\nä.png,3\n".encode("latin-1"))
+    with pytest.raises(BadInput, match=r"metadata.csv is not text in UTF-8 \(.*byte 16\)"):
+        load_images(tmp_path)
+
+
 def test_npz_npy(tmp_path):
     images = picture(0, (6, 5, 7, 3))
     np.savez(tmp_path / "a.npz", images=images, labels=np.arange(6) % 3)
@@ -246,6 +255,8 @@ def test_the_nasty_folder(tmp_path):
     save(folder / "grey.png", picture(3, (8, 8)))
     (folder / "notes.txt").write_text("ignored")
     (folder / "loop").symlink_to(folder, target_is_directory=True)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(folder / "pipe.png")
     assert len(load_images(folder).images) == 4
     (folder / "empty.png").touch()
     (folder / "cut\nshort.png").write_bytes(good.read_bytes()[:60])

@@ -121,13 +121,16 @@ def _class_names(schema: pa.Schema) -> tuple[str, ...]:
 
 
 def _of_metadata(folder: Path, file: Path) -> Listing:
-    records = list(_records(file))
+    try:
+        records = list(_records(file))
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{_shown(file)} is not text in UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8.") from error
     items = (_item(folder, file, number, record) for number, record in records)
     return Listing(len(records), items)
 
 
 def _records(file: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
-    with file.open(encoding="utf-8", newline="") as lines:
+    with file.open(encoding="utf-8-sig", newline="") as lines:
         if file.suffix == ".csv":
             yield from ((number, record) for number, record in enumerate(csv.DictReader(lines), 2))
             return
@@ -164,7 +167,8 @@ def _walk(folder: Path) -> Iterator[Path]:
             below.clear()
             continue
         seen.add(real)
-        yield from (Path(where) / name for name in names if not name.startswith(".") and Path(name).suffix.lower() in ENDINGS)
+        pictures = (Path(where) / name for name in names if not name.startswith(".") and Path(name).suffix.lower() in ENDINGS)
+        yield from (path for path in pictures if path.is_file() or (path.is_symlink() and not path.exists()))  # no pipes
 
 
 def _shown(path: Path) -> str:
