@@ -22,12 +22,13 @@ def count(value: int) -> str:
 
 
 def ratio(first: float, last: float) -> str | None:
-    """Return how last compares with first, "6.5x" or "/13" with proper signs, or None where that says nothing (a sign, a zero)."""
+    """Return how last compares with first, 6.5x or, where it fell, /13, or None where that says nothing (a sign, a zero)."""
     if not (math.isfinite(first) and math.isfinite(last)) or first <= 0 or last <= 0:
         return None
-    times, sign = (last / first, "") if last >= first else (first / last, "\N{DIVISION SIGN}")
-    digits = ">1,000" if times > 1000 else f"{times:.0f}" if times >= 9.95 else f"{times:.1f}"
-    return f"{sign}{digits}" if sign else f"{digits}\N{MULTIPLICATION SIGN}"
+    times = max(last / first, first / last)
+    digits = "1,000" if times >= 1000 else f"{times:.0f}" if times >= 9.95 else f"{times:.1f}"
+    change = f"{digits}\N{MULTIPLICATION SIGN}" if last >= first else f"\N{DIVISION SIGN}{digits}"
+    return f"{change} or more" if times >= 1000 else change
 
 
 def plural(n: int, what: str) -> str:
