@@ -18,6 +18,7 @@ from germline.core.protocols import Metric
 from germline.core.recipe import Recipe
 from germline.core.splits import EMBEDDED, Splits
 from germline.data import cifar10, digits, fashion_mnist, mnist, splits_of
+from germline.data.digits import SIZES
 from germline.data.places import WHOLE
 from germline.diffusion.model import ClassModel
 from germline.features import Classifier
@@ -57,7 +58,7 @@ class DataFlags:
             BadInput: neither a named set nor a file has this name.
         """
         if self.data == "digits":
-            return digits(size=self.size)
+            return digits({**SIZES, "real": self.real or SIZES["real"]}, self.size)
         if self.data in NAMED:
             sizes = {**(WHOLE if self.whole else EMBEDDED), "real": self.real} if self.real else None
             return NAMED[self.data](whole=self.whole, sizes=sizes, where=self.where, size=self.size)

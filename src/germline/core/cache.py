@@ -13,9 +13,12 @@ Arrays = Mapping[str, np.ndarray]
 
 
 class Cache:
-    """Arrays under a folder, by key; a key is a digest of everything the arrays depend on. Losing the folder loses only time."""
+    """Arrays under a folder, by key; a key is a digest of everything the arrays depend on. Losing the folder loses only time.
 
-    def __init__(self, folder: Path) -> None:
+    Without a folder, only what ``once`` makes is kept, in memory.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
         self._folder = folder
         self._memory: dict[str, Arrays] = {}
 
@@ -27,6 +30,8 @@ class Cache:
 
     def on_disk(self, key: str, make: Callable[[], Arrays]) -> Arrays:
         """Return the arrays of ``key``, kept on disk only. A damaged file is made again."""
+        if self._folder is None:
+            return dict(make())
         path = self._folder / key[:2] / f"{key}.safetensors"
         try:
             return load_file(path)

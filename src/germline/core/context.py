@@ -44,7 +44,7 @@ class Context:
     data: Splits
     generations: tuple[Generation, ...] = ()
     execution: Execution = field(default_factory=Execution)
-    cache: Cache = field(default_factory=lambda: Cache(Path(".cache")))
+    cache: Cache = field(default_factory=lambda: Cache(None))
     scratch: Path = Path("scratch")
     progress: Progress = silent
 

@@ -7,8 +7,10 @@ import numpy as np
 from germline.core.splits import NAMES, Splits, split
 from germline.data.pictures import resized
 
+SIZES = dict(zip(NAMES, (290, 430, 720, 290), strict=True))
 
-def digits(sizes: Mapping[str, int] | None = None, size: int | None = None) -> Splits:
+
+def digits(sizes: Mapping[str, int] = SIZES, size: int | None = None) -> Splits:
     """Return the splits of 1,797 handwritten digits, (n, 8, 8, 1) uint8, ten classes, in the proportions of the embedded set.
 
     The scale 0..16 is stretched to 0..255. By default every class has 29 rows in real, 43 in reserve, 72 in judge and 29 in
@@ -20,5 +22,4 @@ def digits(sizes: Mapping[str, int] | None = None, size: int | None = None) -> S
 
     raw = load_digits()
     images = np.rint(raw.images * (255 / 16)).astype(np.uint8)[..., None]
-    sizes = sizes or dict(zip(NAMES, (290, 430, 720, 290), strict=True))
     return resized(split("digits", images, raw.target.astype(np.int64), tuple("0123456789"), sizes), size)
