@@ -12,9 +12,9 @@ from germline.core.errors import BadInput
 
 
 def write(path: Path, arrays: Mapping[str, np.ndarray], compress: bool = False) -> None:
-    """Write arrays under their names; every member is dated 1980, so the bytes depend on the arrays and zlib alone."""
-    method = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
-    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", method, compresslevel=9) as file:
+    """Write arrays under their names; every member is dated 1980, so the bytes depend on the arrays and liblzma alone."""
+    method = zipfile.ZIP_LZMA if compress else zipfile.ZIP_STORED
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", method) as file:
         for name, array in arrays.items():
             content = io.BytesIO()
             np.lib.format.write_array(content, np.asanyarray(array), allow_pickle=False)
