@@ -158,7 +158,7 @@ def measure(runs: Paths, again: bool = False, json: bool = False) -> None:
             print_measurements(str(path), rows)
 
 
-def report(runs: Paths, out: Path = Path("report.html")) -> None:
+def report(runs: Paths, out: Path = Path("report.html"), json: bool = False) -> None:
     """Write one static HTML page about runs: curves, same-seed grids, nearest training images, what T_g is made of.
 
     Examples:
@@ -167,20 +167,26 @@ def report(runs: Paths, out: Path = Path("report.html")) -> None:
     Args:
         runs: run folders, or folders that hold some.
         out: the page.
+        json: print JSON.
     """
     opened = [registry.open_run(path) for path in run_folders(runs)]
     write_page([(run.name, run.chain, run.data) for run in opened], out, progress=bars)
-    print(f"{out}: open it in a browser.")
+    print_json({"page": str(out), "runs": [run.name for run in opened]}) if json else print(f"{out}: open it in a browser.")
 
 
-def check(runs: Paths) -> None:
+def check(runs: Paths, json: bool = False) -> None:
     """Walk every hash of runs and name the first broken file.
 
     Args:
         runs: run folders, or folders that hold some.
+        json: print JSON.
     """
     for path in run_folders(runs):
-        print(f"{path}: {len(Chain(path).check())} files are as they were written.")
+        files = Chain(path).check()
+        if json:
+            print_json({"run": str(path), "whole": [str(file) for file in files]})
+        else:
+            print(f"{path}: {len(files)} files are as they were written.")
 
 
 def fork(run: Name, generation: int, out: Path) -> None:
