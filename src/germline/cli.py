@@ -21,7 +21,7 @@ from germline.core.splits import Splits
 from germline.data.export import export as export_pool
 from germline.diffusion.model import ClassModel
 from germline.estimate import estimate
-from germline.flags import Parsed, parse
+from germline.flags import Parsed, parse, run_usage
 from germline.loop import Loop
 from germline.measure import measure as measure_generation
 from germline.measure import measured
@@ -248,21 +248,6 @@ def run_folders(paths: Sequence[Path]) -> list[Path]:
 def print_json(value: object) -> None:
     """Print one JSON value on one line."""
     print(json_library.dumps(value), flush=True)
-
-
-def run_usage() -> str:
-    """Return the help of ``germline run``, examples first."""
-    examples = (
-        "germline run replace",
-        "germline run entropy --guidance-scale 2 --out runs/entropy",
-        "germline run fresh --data photos/ --size 32 --dry-run",
-    )
-    names = "\n".join(f"  {name:22}{first_line(registry.function_of(name))}" for name in registry.recipe_names())
-    return (
-        "usage: germline run RECIPE [flags]\n\nExamples:\n  "
-        + "\n  ".join(examples)
-        + f"\n\nRecipes (germline run RECIPE --help says more):\n{names}"
-    )
 
 
 def usage() -> str:

@@ -87,3 +87,18 @@ def preset_of(arguments: Sequence[str]) -> str:
         if argument.startswith("--preset="):
             return argument.split("=", 1)[1]
     return "embedded"
+
+
+def run_usage() -> str:
+    """Return the help of ``germline run``, examples first."""
+    examples = (
+        "germline run replace",
+        "germline run entropy --guidance-scale 2 --out runs/entropy",
+        "germline run fresh --data photos/ --size 32 --dry-run",
+    )
+    names = "\n".join(f"  {name:22}{registry.first_line(registry.function_of(name))}" for name in registry.recipe_names())
+    return (
+        "usage: germline run RECIPE [flags]\n\nExamples:\n  "
+        + "\n  ".join(examples)
+        + f"\n\nRecipes (germline run RECIPE --help says more):\n{names}"
+    )
