@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from threadpoolctl import threadpool_limits
+
 from germline.chain import METRICS, Chain
 from germline.core import digest, sealed
 from germline.core.digest import Json
@@ -28,7 +30,9 @@ def measure(
     if fresh:
         ctx = chain.context(generation.number, data, progress)
         evidence = Evidence(generation.samples, generation.training(data), data, ctx)
-        with progress(f"generation {generation.number}: measure", len(fresh)) as advance:
+        # As many threads as the run had: products of matrices differ in their last bits with the number of threads.
+        opened = progress(f"generation {generation.number}: measure", len(fresh))
+        with opened as advance, threadpool_limits(ctx.execution.threads):
             for key, metric in fresh.items():
                 known[key] = {"metric": digest.describe(metric), "values": [value.to_json() for value in metric(evidence)]}
                 advance(1)

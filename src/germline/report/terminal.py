@@ -7,6 +7,7 @@ from rich.table import Table
 
 from germline.core.digest import Json
 from germline.core.measurement import Measurement
+from germline.report.glossary import rank
 
 console = Console()
 ASIDE = ("mnnd", "entropy_copies")  # levels to compare with, not results
@@ -31,7 +32,8 @@ def print_measurements(title: str, rows: Rows) -> None:
     table.add_column("")
     for number, _ in rows:
         table.add_column(f"gen {number}", justify="right")
-    names = list(dict.fromkeys(label(value) for _, values in rows for value in values))
+    every = sorted((value for _, values in rows for value in values), key=lambda value: rank(value.name))
+    names = list(dict.fromkeys(label(value) for value in every))
     for name in names:
         cells = [next((f"{v.value:.4g}" for v in values if label(v) == name), "") for _, values in rows]
         table.add_row(name, *cells)
