@@ -1,5 +1,6 @@
 """Measurements and parts as tables on a terminal."""
 
+import sys
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
@@ -9,15 +10,15 @@ from germline.core.digest import Json
 from germline.core.measurement import Measurement
 from germline.report.glossary import rank
 
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 120)
 ASIDE = ("mnnd", "entropy_copies")  # levels to compare with, not results
 Rows = Sequence[tuple[int, Sequence[Measurement]]]
 
 
 def label(measurement: Measurement) -> str:
-    """Return a measurement's name and features, with what was measured where that is not the samples."""
-    name = measurement.name if measurement.extractor is None or "-" in measurement.name else f"{measurement.name}, {measurement.extractor}"
-    return name if measurement.of == "samples" else f"{name} ({measurement.of})"
+    """Return a measurement's name with the features it was measured in."""
+    plain = measurement.extractor is None or "-" in measurement.name
+    return measurement.name if plain else f"{measurement.name}, {measurement.extractor}"
 
 
 def one_line(number: int, values: Sequence[Measurement]) -> str:
@@ -27,17 +28,24 @@ def one_line(number: int, values: Sequence[Measurement]) -> str:
 
 
 def print_measurements(title: str, rows: Rows) -> None:
-    """Print a table with a line a measurement and a column a generation."""
+    """Print a line a measurement, a column a generation, and what real data gives at the last one."""
     table = Table(title=title, title_justify="left")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for number, _ in rows:
-        table.add_column(f"gen {number}", justify="right")
+        table.add_column(f"gen {number}", justify="right", no_wrap=True)
+    table.add_column("real", justify="right", style="dim", no_wrap=True)
     every = sorted((value for _, values in rows for value in values), key=lambda value: rank(value.name))
-    names = list(dict.fromkeys(label(value) for value in every))
-    for name in names:
-        cells = [next((f"{v.value:.4g}" for v in values if label(v) == name), "") for _, values in rows]
-        table.add_row(name, *cells)
+    for name in dict.fromkeys(label(value) for value in every):
+        cells = {of: [_cell(values, name, of) for _, values in rows] for of in ("samples", "training", "reference")}
+        for of in ("samples", "training"):
+            if any(cells[of]):
+                here = name if of == "samples" or not any(cells["samples"]) else "  of T_g"
+                table.add_row(here, *cells[of], cells["reference"][-1] if of == "samples" else "")
     console.print(table)
+
+
+def _cell(values: Sequence[Measurement], name: str, of: str) -> str:
+    return next((f"{value.value:.4g}" for value in values if value.of == of and label(value) == name), "")
 
 
 def print_listing(listing: Mapping[str, Mapping[str, str]]) -> None:
