@@ -2,7 +2,7 @@
 
 All 60,000 images, and mirrored copies of the first 5,536. Takes a few minutes on one core; needs the extra ``features``.
 
-    python benchmarks/real_features.py features.npy [--cifar10 folder] [--rows 65536 --dim 384]
+    python scripts/real_features.py features.npy [--cifar10 folder] [--rows 65536 --dim 384]
     python benchmarks/selection.py --features features.npy
 """
 
