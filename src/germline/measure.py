@@ -1,5 +1,6 @@
 """Metrics over finished generations. They lie beside the record, not in it: they can be added and made again on old runs."""
 
+import warnings
 from collections.abc import Iterable, Sequence
 
 from threadpoolctl import threadpool_limits
@@ -7,7 +8,7 @@ from threadpoolctl import threadpool_limits
 from germline.chain import METRICS, Chain
 from germline.core import digest, sealed
 from germline.core.digest import Json
-from germline.core.errors import Corrupt
+from germline.core.errors import BadInput, Corrupt
 from germline.core.evidence import Evidence
 from germline.core.generation import Generation
 from germline.core.measurement import Measurement
@@ -21,7 +22,8 @@ def measure(
 ) -> list[Measurement]:
     """Return the measurements of one finished generation, and keep them in its ``metrics.json``.
 
-    A metric that was measured before, with the same fields, is read back unless ``again``.
+    A metric that was measured before, with the same fields, is read back unless ``again``. One that cannot be measured here (too few
+    rows, prompts instead of classes) is left out with a warning: a run does not end because of a number.
     """
     founder = (*generation.earlier, generation)[0]
     chain = Chain(generation.path.parent, founder.restore, generation.restore)
@@ -34,11 +36,14 @@ def measure(
         opened = progress(f"generation {generation.number}: measure", len(fresh))
         with opened as advance, threadpool_limits(ctx.execution.threads):
             for key, metric in fresh.items():
-                known[key] = {"metric": digest.describe(metric), "values": [value.to_json() for value in metric(evidence)]}
+                try:
+                    known[key] = {"metric": digest.describe(metric), "values": [value.to_json() for value in metric(evidence)]}
+                except BadInput as error:
+                    warnings.warn(f"generation {generation.number} goes on without this metric: {error}", stacklevel=2)
                 advance(1)
         kept = {**_read(generation), **known}
         sealed.write(generation.path / METRICS, {"measurements": kept})
-    return _values(known[digest.of_part(metric)] for metric in metrics)
+    return _values(known[key] for metric in metrics if (key := digest.of_part(metric)) in known)
 
 
 def measured(generation: Generation) -> list[Measurement]:
