@@ -21,6 +21,7 @@ from germline.features.pca import principal
 
 
 def main() -> None:
+    """Compute the features and write them."""
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     flags.add_argument("out", type=Path)
     flags.add_argument("--cifar10", type=Path, help="where CIFAR-10 lies, if germline does not find it by itself")
