@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from germline.core import digest, sealed
+from germline.core.atomic import replacing
 from germline.core.cache import Cache
 from germline.core.context import Context, Execution
 from germline.core.digest import Json
@@ -22,7 +23,7 @@ from germline.core.splits import Splits
 
 CONFIG, FORK, DRIFT, LOCK = "config.json", "fork.json", "drift.json", ".lock"
 METRICS, TIMING, SCRATCH = "metrics.json", "timing.jsonl", "scratch"
-FILES = (CHOICE, MODEL, IMAGES, ROWS)
+FILES = (CHOICE, MODEL, ROWS, IMAGES)  # in the order they are made: where a file is, those before it are too
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +205,8 @@ def link(source: Path, to: Path) -> None:
     try:
         os.link(source, to)
     except OSError:
-        shutil.copyfile(source, to)
+        with replacing(to) as temporary:
+            shutil.copyfile(source, temporary)
 
 
 def fork(source: Path, to: Path, generation: int) -> Chain:

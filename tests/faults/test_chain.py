@@ -9,7 +9,7 @@ import pytest
 
 import germline.core.atomic
 from conftest import gaussian_recipe, gaussian_splits
-from germline.chain import Chain, fork
+from germline.chain import FILES, Chain, fork, link
 from germline.core.errors import Corrupt, GermlineError, RunConflict
 from germline.core.pool import Pool
 from germline.loop import Loop
@@ -148,6 +148,14 @@ def test_forks_are_whole_and_share_generation_0(finished, tiny, tmp_path):
         fork(finished.chain.path, tmp_path / "fork", 0)
     with pytest.raises(RunConflict, match="generations 0 to 2"):
         fork(finished.chain.path, tmp_path / "other", 7)
+
+
+@pytest.mark.parametrize("linked", range(5))
+def test_a_founder_shared_only_in_part_is_completed_to_the_same_bytes(finished, tiny, tmp_path, linked):
+    for name in FILES[:linked]:
+        link(finished.chain.path / "gen_000" / name, tmp_path / "arm" / "gen_000" / name)
+    *_, last = Loop.at(tmp_path / "arm", gaussian_recipe(20), tiny).run(0)
+    assert last.digest == finished.chain[0].digest
 
 
 def test_provenance_reaches_back_through_every_generation(tmp_path, tiny):

@@ -11,7 +11,7 @@ class Measurement:
 
     A ``reference`` is not the model's: what the same metric gives on real data, the level to compare with. ``low`` and ``high``
     bound metric noise, where known. ``curve`` holds several values under one name. Two values may be compared only at equal
-    extractor, n, k and d (feature dimension).
+    extractor, n, k and d (feature dimension). ``better`` is "low", "high", or None where neither way is better by itself.
     """
 
     name: str

@@ -33,7 +33,7 @@ class Extractor(Protocol):
     """Features of images. Call it through ``ctx.features``, which caches.
 
     A class attribute or property ``needs`` names what else the features depend on: "judge" (something is fitted on the
-    judge split), "founder" (generation 0's network is read).
+    judge split), "founder" (generation 0's network is read). ``cached = False`` is for features that are cheaper to make than to keep.
     """
 
     def __call__(self, pool: Pool, ctx: Context) -> Float[np.ndarray, "n f"]:

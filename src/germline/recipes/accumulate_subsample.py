@@ -25,9 +25,10 @@ def accumulate_subsample(
         real_share: share of real rows, the control for selectors that prefer real rows; overrides ``draw``.
         setup: network, budget, sampler.
     """
+    source = {"uniform": "arXiv 2410.16713", "stratified": "arXiv 2509.16499, accumulate"}[draw]
     draws: dict[str, Selector] = {"uniform": Uniform(n), "stratified": Stratified(n)}
     return Recipe(
-        source="arXiv 2410.16713" if draw == "uniform" else "arXiv 2509.16499, accumulate",
+        source=source if real_share is None else "control: a random draw with a given share of real rows",
         founder=setup.founder(),
         mixer=Accumulate(),
         selector=draws[draw] if real_share is None else RealShare(n, real_share),
