@@ -9,7 +9,8 @@ import pytest
 
 from germline import registry
 from germline.chain import Chain
-from germline.cli import VERBS, main
+from germline.cli import main
+from germline.verbs import VERBS
 
 TINY = ["--data", "digits", "--images", "128", "--founder-images", "128", "--n", "120", "--steps", "2", "--channels", "16", "32"]
 

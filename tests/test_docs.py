@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from germline import registry
-from germline.cli import VERBS, main
+from germline.cli import main
+from germline.verbs import VERBS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "DESIGN.md", *sorted((ROOT / "docs").rglob("*.md"))]

@@ -1,0 +1,15 @@
+"""The verbs of the command line, one a file. Each is a function; its arguments are its flags, its docstring their help."""
+
+from collections.abc import Callable
+
+from germline.verbs.check import check
+from germline.verbs.export import export
+from germline.verbs.fork import fork
+from germline.verbs.ls import ls
+from germline.verbs.measure import measure
+from germline.verbs.report import report
+from germline.verbs.run import run
+from germline.verbs.show import show
+from germline.verbs.study import study
+
+VERBS: dict[str, Callable[..., None]] = {verb.__name__: verb for verb in (ls, show, run, study, measure, report, check, fork, export)}

@@ -1,0 +1,18 @@
+"""A new run from the first generations of another."""
+
+from pathlib import Path
+
+from germline.chain import fork as fork_chain
+from germline.verbs.arguments import Name, run_folders
+
+
+def fork(run: Name, generation: int, out: Path) -> None:
+    """Start a new run from the first generations of another; the next ``run --out`` there goes on with its own recipe.
+
+    Args:
+        run: the run to start from.
+        generation: the last generation to take over.
+        out: the new run folder.
+    """
+    fork_chain(run_folders([Path(run)])[0], out, generation)
+    print(f"{out} holds generations 0 to {generation}. Go on: germline run RECIPE --out {out}")

@@ -1,0 +1,30 @@
+"""A recipe's parts, or a run's numbers."""
+
+from pathlib import Path
+
+from germline import registry
+from germline.chain import Chain
+from germline.core import digest
+from germline.measure import measured
+from germline.report.terminal import print_measurements, print_parts
+from germline.verbs.arguments import Name, print_json, run_folders
+
+
+def show(name: Name, json: bool = False) -> None:
+    """Show a recipe's parts and presets, or a run's numbers.
+
+    Args:
+        name: a recipe, or a run folder (also its name in ./runs).
+        json: print JSON.
+    """
+    if name in registry.recipe_names():
+        for preset in registry.presets(name):
+            parts = digest.describe(registry.function_of(name)(**registry.defaults(name, preset)))
+            print_json({"preset": preset, "parts": parts}) if json else print_parts(f"{name}, preset {preset}", parts)
+        return
+    for path in run_folders([Path(name)]):
+        rows = [(generation.number, measured(generation)) for generation in Chain(path).generations()]
+        if json:
+            print_json({"run": str(path), "generations": [[value.to_json() for value in values] for _, values in rows]})
+        else:
+            print_measurements(str(path), rows)
