@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterator
 from germline.core.recipe import Recipe
 from germline.diffusion.model import ClassModel
 from germline.studies.demo import demo
+from germline.studies.entropy_drives import entropy_drives
+from germline.studies.loop import loop_scratch, loop_scratch_guided, loop_unconditional, loop_warm, loop_warm_guided
 from germline.studies.solver_steps import solver_steps
 
 Study = Callable[[], Iterator[tuple[str, Recipe[ClassModel]]]]
-ALL: tuple[Study, ...] = (demo, solver_steps)
+CELLS: tuple[Study, ...] = (loop_unconditional, loop_scratch, loop_scratch_guided, loop_warm, loop_warm_guided)
+ALL: tuple[Study, ...] = (demo, *CELLS, entropy_drives, solver_steps)
 
-__all__ = ["ALL", "Study", "demo", "solver_steps"]
+__all__ = ["ALL", "CELLS", "Study", "demo", "entropy_drives", "solver_steps"]
