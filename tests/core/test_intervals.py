@@ -14,7 +14,7 @@ def test_the_interval_is_scipys():
 
 def test_a_shift_that_both_share_cancels():
     shift = np.array([10.0, -50.0, 200.0, 3.0])
-    difference = paired(shift + [1.0, 1.1, 0.9, 1.0], shift)
+    difference = paired((shift + np.array([1.0, 1.1, 0.9, 1.0])).tolist(), shift.tolist())
     assert difference.mean == pytest.approx(1.0)
     assert difference.excludes_zero
 
