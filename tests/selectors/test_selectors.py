@@ -9,7 +9,7 @@ from germline.core.cache import Cache
 from germline.core.context import Context
 from germline.core.errors import BadInput
 from germline.core.pool import REAL, Pool
-from germline.selectors import Among, Farthest, RealShare, Stratified, ThresholdDecay, Top, Uniform
+from germline.selectors import Among, Densest, Farthest, Matched, PerClass, RealShare, Stratified, ThresholdDecay, Top, Uniform
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ OFFER = pool_of({REAL: 30, 0: 30, 1: 30})
         Farthest(20, Flat()),
         ThresholdDecay(20, Flat()),
         RealShare(20, 0.3),
+        Matched(Top(20, "taste")),
     ],
     ids=lambda s: type(s).__name__,
 )
@@ -110,6 +111,34 @@ def test_among_keeps_all_other_rows_in_front(ctx):
     assert len(Among(Uniform(5), "real")(OFFER, ctx)) == 65
 
 
+def test_matched_has_the_real_share_and_the_label_counts_of_its_selector_and_nothing_else(ctx):
+    theirs = Top(20, "taste")(OFFER, ctx)
+    ours = Matched(Top(20, "taste"))(OFFER, ctx)
+    for label in range(3):
+        for real in (True, False):
+            kind = (OFFER.condition == label) & (OFFER.real == real)
+            assert kind[ours].sum() == kind[theirs].sum()
+    assert OFFER.columns["taste"][ours].mean() < OFFER.columns["taste"][theirs].mean()
+
+
+def test_densest_takes_the_tight_cluster_and_farthest_does_not(ctx):
+    images = np.full((30, 2, 2, 1), 20, np.uint8)
+    images[:10, 0, 0, 0] = np.arange(10)  # neighbours at distance 1
+    images[10:, 0, 1, 0] = np.arange(20) * 10 + 40  # at distance 10
+    pool = Pool.of(images)
+    assert set(Densest(10, Flat())(pool, ctx).tolist()) == set(range(10))
+    assert (Farthest(10, Flat())(pool, ctx) < 10).sum() <= 1
+
+
+def test_per_class_lets_the_selector_loose_on_each_class(ctx):
+    rows = PerClass(Top(4, "taste"))(OFFER, ctx)
+    assert np.bincount(OFFER.condition[rows]).tolist() == [4, 4, 4]
+    for label in range(3):
+        of_class = np.flatnonzero(OFFER.condition == label)
+        best = np.sort(OFFER.columns["taste"][of_class])[::-1][:4]
+        np.testing.assert_array_equal(OFFER.columns["taste"][rows[OFFER.condition[rows] == label]], best)
+
+
 @pytest.mark.parametrize(
     ("selector", "message"),
     [
@@ -122,6 +151,8 @@ def test_among_keeps_all_other_rows_in_front(ctx):
         (RealShare(60, 0.6), "needs 36 real rows for n = 60 and share 0.6, but 30 are on offer"),
         (RealShare(6, 1.5), "share from 0 to 1"),
         (Among(Uniform(3), (7,)), r"Among found no rows of \(7,\); the pool has generations -1, 0, 1"),
+        (Densest(91, Flat()), "Densest was asked for 91 of 90 rows"),
+        (PerClass(Uniform(31)), "Uniform was asked for 31 of 30 rows"),
         (Farthest(91, Flat()), "Farthest must choose between 1 and 90 rows, as many as are on offer, but was asked for 91"),
     ],
 )
