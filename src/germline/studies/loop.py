@@ -48,6 +48,16 @@ def loop_warm_guided() -> Arms:
     yield from arms(changed(WARM, guidance_scale=2.0))
 
 
+def planted() -> Arms:
+    """The positive control: 20, 40 and 60 % real rows, in two of the cells. An effect of known size that the measures must see."""
+    for cell, setup in (
+        ("unconditional", changed(SCRATCH, label_drop=1.0, guidance_scale=0.0)),
+        ("warm-guided", changed(WARM, guidance_scale=2.0)),
+    ):
+        for share in (20, 40, 60):
+            yield f"{cell}-real-{share}", accumulate_subsample(N, real_share=share / 100, setup=setup)
+
+
 def arms(setup: Setup, n: int = N) -> Arms:
     """Yield the loops, the remedies, and what each remedy has to beat: a random draw from the same rows with the same real share."""
     accumulated = entropy(n, setup=setup)
