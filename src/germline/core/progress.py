@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from multiprocessing.queues import Queue
 from typing import ClassVar, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 
 Advance = Callable[[int], None]
@@ -44,7 +41,8 @@ def bars(what: str, total: int) -> Iterator[Advance]:
         yield _Lines(what, total)
 
 
-def _bar() -> RichProgress:
+def display() -> RichProgress:
+    """Return the bars of a terminal: description, done, elapsed, what is left."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("eta"))
     return RichProgress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
 
@@ -60,7 +58,7 @@ class _Shared:
         if cls._open is not None:
             yield cls._open
             return
-        with _bar() as cls._open:
+        with display() as cls._open:
             try:
                 yield cls._open
             finally:
@@ -81,77 +79,3 @@ class _Lines:
             self._shown = now
             eta = (now - self._start) / self._done * (self._total - self._done)
             print(f"{self._what}: {self._done}/{self._total}, eta {eta:.0f} s", file=sys.stderr, flush=True)
-
-
-Message = tuple[str, str, int, int]
-
-
-class Board:
-    """The progress of several processes at once, one line each; they report through a queue."""
-
-    _queue: ClassVar[Queue[Message | None] | None] = None
-
-    def __init__(self) -> None:
-        self._messages: Queue[Message | None] = multiprocessing.get_context("spawn").Queue()
-        self._thread = threading.Thread(target=self._show, daemon=True)
-
-    def __enter__(self) -> Board:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._messages.put(None)
-        self._thread.join()
-
-    @property
-    def join(self) -> Callable[[], None]:
-        """What a worker process runs first, so that its tasks are shown here."""
-        return _Join(self._messages)
-
-    @classmethod
-    def reporter(cls, who: str) -> Progress:
-        """Return, in a worker, the progress that reports to the board under this name."""
-
-        @contextmanager
-        def report(what: str, total: int) -> Iterator[Advance]:
-            if cls._queue is not None:
-                queue = cls._queue
-                queue.put((who, what, 0, total))
-                yield lambda more: queue.put((who, what, more, total))
-            else:
-                yield lambda more: None
-
-        return report
-
-    def _show(self) -> None:
-        if sys.stderr.isatty():
-            with _bar() as bar:
-                tasks: dict[str, TaskID] = {}
-                doing: dict[str, str] = {}
-                while (message := self._messages.get()) is not None:
-                    who, what, more, total = message
-                    if who not in tasks:
-                        tasks[who] = bar.add_task(who, total=total)
-                    if not more:
-                        doing[who] = what
-                    if more and doing[who] == what:
-                        bar.advance(tasks[who], more)
-                    elif not more:
-                        bar.reset(tasks[who], description=f"{who}: {what}", total=total)
-        else:
-            shown: dict[str, str] = {}
-            while (message := self._messages.get()) is not None:
-                who, what, *_ = message
-                if what.startswith("generation") and shown.get(who) != what:
-                    shown[who] = what
-                    print(f"{who}: {what}", file=sys.stderr, flush=True)
-
-
-class _Join:
-    """Hands the queue to a worker process."""
-
-    def __init__(self, messages: Queue[Message | None]) -> None:
-        self._messages = messages
-
-    def __call__(self) -> None:
-        Board._queue = self._messages
