@@ -138,7 +138,7 @@ def arm(names: Mapping[str, Json]) -> Recipe[ClassModel]:
 
 def study_names() -> dict[str, studies.Study]:
     """Return every study by name."""
-    return {study.__name__.replace("_", "-"): study for study in studies.ALL}
+    return {study.name: study for study in studies.ALL}
 
 
 def runs_under(path: Path) -> list[Path]:

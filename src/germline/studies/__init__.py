@@ -1,6 +1,7 @@
 """One results page a file: a function that yields (arm name, recipe), controls included."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from germline.core.recipe import Recipe
 from germline.diffusion.model import ClassModel
@@ -9,8 +10,27 @@ from germline.studies.entropy_drives import entropy_drives
 from germline.studies.loop import loop_scratch, loop_scratch_guided, loop_unconditional, loop_warm, loop_warm_guided, planted
 from germline.studies.solver_steps import solver_steps
 
-Study = Callable[[], Iterator[tuple[str, Recipe[ClassModel]]]]
-CELLS: tuple[Study, ...] = (loop_unconditional, loop_scratch, loop_scratch_guided, loop_warm, loop_warm_guided, planted)
-ALL: tuple[Study, ...] = (demo, *CELLS, entropy_drives, solver_steps)
+
+@dataclass(frozen=True)
+class Study:
+    """The function that yields the arms, and the data set that it is made for, taken unless the user names another."""
+
+    arms: Callable[[], Iterator[tuple[str, Recipe[ClassModel]]]]
+    data: str = "fashion-mnist"
+
+    @property
+    def name(self) -> str:
+        """What the command line calls it."""
+        return self.arms.__name__.replace("_", "-")
+
+    def __call__(self) -> Iterator[tuple[str, Recipe[ClassModel]]]:
+        """Yield (arm name, recipe)."""
+        return self.arms()
+
+
+CELLS = tuple(
+    Study(arms, "digits") for arms in (loop_unconditional, loop_scratch, loop_scratch_guided, loop_warm, loop_warm_guided, planted)
+)
+ALL = (Study(demo), *CELLS, Study(entropy_drives, "digits"), Study(solver_steps))
 
 __all__ = ["ALL", "CELLS", "Study", "demo", "entropy_drives", "solver_steps"]

@@ -16,7 +16,7 @@ def ls(json: bool = False) -> None:
     listing = {
         "recipes": {name: first_line(registry.function_of(name)) for name in registry.recipe_names()},
         "data": {name: first_line(load) for name, load in registry.NAMED.items()},
-        "studies": {name: first_line(study) for name, study in registry.study_names().items()},
+        "studies": {name: first_line(study.arms) for name, study in registry.study_names().items()},
         "metrics": {type(metric).__name__: first_line(type(metric)) for metric in registry.standard_metrics()},
         "runs": {str(path): f"{len(Chain(path))} generations" for path in registry.runs_under(FOLDER)},
     }
