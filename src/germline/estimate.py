@@ -38,13 +38,27 @@ class Cost:
         )
 
 
+@dataclass(frozen=True)
+class Rates:
+    """Seconds an image trained and a row sampled, on one thread, and the bytes of a model."""
+
+    image: float
+    row: float
+    model: int
+
+
 def estimate(recipe: Recipe[M], data: Splits, generations: int) -> Cost | None:
     """Return the cost of generations 0 to ``generations``, or None for trainers that state no budget in images.
 
     A dozen training steps and one block of samples are run and timed; selection and metrics are left out.
     """
-    founder_images, images = getattr(recipe.founder, "images", None), getattr(recipe.trainer, "images", None)
-    if not isinstance(founder_images, int) or not isinstance(images, int):
+    found = rates(recipe, data)
+    return cost(recipe, data, found, 0, generations) if found else None
+
+
+def rates(recipe: Recipe[M], data: Splits) -> Rates | None:
+    """Return what a dozen training steps and one block of samples take here and now; None for trainers without a budget in images."""
+    if not all(isinstance(getattr(trainer, "images", None), int) for trainer in (recipe.founder, recipe.trainer)):
         return None
     with tempfile.TemporaryDirectory() as scratch, limited_threads(1):
         ctx = Context(0, 0, data, execution=Execution(precision=resolve("auto")), scratch=Path(scratch))
@@ -58,7 +72,14 @@ def estimate(recipe: Recipe[M], data: Splits, generations: int) -> Cost | None:
         start = time.monotonic()
         recipe.sampler(model, block, ctx)
         row = (time.monotonic() - start) / len(block)
-    total_images, rows = founder_images + generations * images, (generations + 1) * recipe.sampler.n
-    weights = sum(array.nbytes for array in founder.arrays(model).values())
-    size = rows * int(np.prod(data.image_shape)) + (generations + 1) * weights
-    return Cost(total_images, rows, size, total_images * image + rows * row)
+    return Rates(image, row, sum(array.nbytes for array in founder.arrays(model).values()))
+
+
+def cost(recipe: Recipe[M], data: Splits, found: Rates, first: int, last: int) -> Cost:
+    """Return the cost of generations ``first`` to ``last`` at these rates."""
+    number = last - first + 1
+    founder, later = (int(getattr(trainer, "images", 0)) for trainer in (recipe.founder, recipe.trainer))
+    images = number * later + (founder - later if first == 0 else 0)
+    rows = number * recipe.sampler.n
+    size = rows * int(np.prod(data.image_shape)) + number * found.model
+    return Cost(images, rows, size, images * found.image + rows * found.row)

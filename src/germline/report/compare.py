@@ -123,8 +123,8 @@ def compare(runs: Sequence[Measured], against: str | None = None) -> list[Compar
     if reference not in arms:
         raise BadInput(f"No arm is named {reference!r}. There are: {', '.join(arms)}.")
     last = max(len(run.values) for run in arms[reference]) - 1
-    points = {name: {run.seed: _points(run) for run in same} for name, same in arms.items()}
-    keys = sorted({key for same in points.values() for run in same.values() for key in run}, key=_rank)
+    points = {name: {run.seed: points_of(run) for run in same} for name, same in arms.items()}
+    keys = sorted({key for same in points.values() for run in same.values() for key in run}, key=rank_of)
     whens: tuple[When, ...] = ("last", "mean") if last > 1 else ("last",)
     found = [_comparison(key, when, last, reference, points) for key in keys for when in whens]
     return [comparison for comparison in found if comparison.arms]
@@ -140,8 +140,7 @@ def arms_of(runs: Sequence[R]) -> dict[str, list[R]]:
                 break
         else:
             together.append([run])
-    names = [arm_name(same[0]) for same in together]
-    own = [name if names.count(name) == 1 else same[0].name for name, same in zip(names, together, strict=True)]
+    own = _apart([arm_name(same[0]) for same in together], [_study(same[0]) for same in together])
     return {name: sorted(same, key=lambda run: run.seed) for name, same in zip(own, together, strict=True)}
 
 
@@ -150,6 +149,17 @@ def arm_name(run: Measured) -> str:
     names = run.config.get("names")
     known = names.get("arm") if isinstance(names, dict) else None
     return str(known) if known else run.name.removesuffix(f"-seed{run.seed}")
+
+
+def _study(run: Measured) -> str:
+    names = run.config.get("names")
+    return str(names.get("study", "")) if isinstance(names, dict) else ""
+
+
+def _apart(names: Sequence[str], studies: Sequence[str]) -> list[str]:
+    """Return names that differ: with the study's before them, or a number behind them, where they do not."""
+    full = [f"{study}/{name}" if study and names.count(name) > 1 else name for name, study in zip(names, studies, strict=True)]
+    return [f"{name} #{full[:i].count(name) + 1}" if full.count(name) > 1 else name for i, name in enumerate(full)]
 
 
 def caveat(comparisons: Sequence[Comparison]) -> str:
@@ -172,8 +182,11 @@ def caveat(comparisons: Sequence[Comparison]) -> str:
     )
 
 
-def _points(run: Measured) -> Points:
-    """Return a run's headline values; where a metric's number of rows varies, since copies are left out, that of all samples is meant."""
+def points_of(run: Measured, metrics: Sequence[str] = ()) -> Points:
+    """Return a run's values of these metrics on its samples, of the headline metrics when none is named, by key and generation.
+
+    Where a metric's number of rows varies from generation to generation, since copies are left out, that of all samples is meant.
+    """
     every = [(g, value) for g, values in enumerate(run.values) for value in values if value.of == "samples"]
     most = max((value.n for _, value in every if value.n is not None), default=None)
     sizes: dict[tuple[str, str | None], set[int | None]] = {}
@@ -181,13 +194,14 @@ def _points(run: Measured) -> Points:
         sizes.setdefault((value.name, value.extractor), set()).add(value.n)
     found: Points = {}
     for g, value in every:
-        if value.name.startswith(FIRST) or value.name in HEADLINE:
+        if value.name in metrics or (not metrics and (value.name.startswith(FIRST) or value.name in HEADLINE)):
             n = value.n if len(sizes[value.name, value.extractor]) == 1 else most
             found.setdefault(Key(value.name, value.extractor, n, value.k, value.d, value.better), {}).setdefault(g, value.value)
     return found
 
 
-def _rank(key: Key) -> tuple[int, str]:
+def rank_of(key: Key) -> tuple[int, str]:
+    """Return the place of a metric among others: fidelity first, then in the order of the headline metrics."""
     return (HEADLINE.index(key.metric) + 1 if key.metric in HEADLINE else 0), str(key)
 
 

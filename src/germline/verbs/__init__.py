@@ -11,5 +11,8 @@ from germline.verbs.report import report
 from germline.verbs.run import run
 from germline.verbs.show import show
 from germline.verbs.study import study
+from germline.verbs.table import table
 
-VERBS: dict[str, Callable[..., None]] = {verb.__name__: verb for verb in (ls, show, run, study, measure, report, check, fork, export)}
+VERBS: dict[str, Callable[..., None]] = {
+    verb.__name__: verb for verb in (ls, show, run, study, measure, table, report, check, fork, export)
+}
