@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 ENOUGH = 3
 
@@ -32,7 +32,7 @@ def over_seeds(values: Sequence[float], confidence: float = 0.95) -> Interval:
     mean = float(x.mean())
     if len(x) < ENOUGH:
         return Interval(mean, len(x))
-    half = float(student.ppf(0.5 + confidence / 2, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
+    half = float(stdtrit(len(x) - 1, 0.5 + confidence / 2) * x.std(ddof=1) / np.sqrt(len(x)))
     return Interval(mean, len(x), mean - half, mean + half)
 
 
