@@ -19,7 +19,9 @@ from germline.core.pool import Pool
 from germline.features import Pixels
 from germline.loop import Loop
 from germline.mixers import Accumulate
+from germline.samplers import DrawGaussian
 from germline.selectors import Uniform
+from germline.trainers import FitGaussian
 
 FOLDERS = ("mixers", "features", "selectors", "trainers", "samplers", "metrics")
 N = 20
@@ -43,6 +45,8 @@ SAMPLE_FIELDS = {
     "rows": "real",
     "among": "real",
     "classifier": Oracle(),
+    "trainer": FitGaussian(),
+    "sampler": DrawGaussian(7),
 }
 SMALLER = {"PCA": {"dims": 4}}  # images of 4 x 4 have no 64 directions
 

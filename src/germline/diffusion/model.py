@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from germline.diffusion.denoiser import Denoiser, Denoising, Objective
+from germline.diffusion.guidance import Extrapolated
 from germline.diffusion.precision import autocast
 from germline.diffusion.unet import UNet, of_arrays
 
@@ -28,6 +29,9 @@ class Model(Protocol):
     def denoiser(self, precision: str) -> Denoiser:
         """Return the denoiser that computes in "bf16" or "fp32"."""
         ...
+
+
+M = TypeVar("M", bound=Model)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +62,27 @@ class ClassModel:
     def copy(self) -> ClassModel:
         """Return a model with the same weights that can be trained without changing this one."""
         return of_model_arrays(arrays_of(self), self.objective)
+
+
+@dataclass(frozen=True, eq=False)
+class Pair(Generic[M]):
+    """A model that is two: ``good`` is steered away from ``bad``, which makes its mistakes more strongly. Made by SIMS.
+
+    ``scale`` is w of ``Extrapolated``: 1 is the good model alone; else sampling costs twice the evaluations.
+    """
+
+    good: M
+    bad: M
+    scale: float
+
+    @property
+    def null(self) -> int:
+        """The condition that stands for none."""
+        return self.good.null
+
+    def denoiser(self, precision: str = "fp32") -> Extrapolated:
+        """Return the extrapolating denoiser."""
+        return Extrapolated(self.good.denoiser(precision), self.bad.denoiser(precision), self.scale)
 
 
 def arrays_of(model: ClassModel) -> dict[str, np.ndarray]:

@@ -2,5 +2,7 @@
 
 from germline.trainers.denoiser import TrainDenoiser
 from germline.trainers.gaussian import FitGaussian
+from germline.trainers.neon import Neon
+from germline.trainers.sims import SIMS
 
-__all__ = ["FitGaussian", "TrainDenoiser"]
+__all__ = ["SIMS", "FitGaussian", "Neon", "TrainDenoiser"]
