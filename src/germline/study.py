@@ -27,6 +27,7 @@ from germline.measure import measure
 
 M = TypeVar("M")
 REAL = "real data"
+PRELOAD = ("germline.study", "germline.registry")
 FIXED = 700_000_000  # bytes of a worker beside its data; measured: see memory_of
 PER_BYTE = 10  # bytes of memory a byte of images
 
@@ -56,7 +57,7 @@ def run_arms(
     """
     slots = min(processes or at_once(memory_of(load())), len(arms))
     todo = _Todo(arms, generations)
-    with Crew() as crew, Board(Whole(todo.steps, todo.weight, time.monotonic())) as board:
+    with Crew(PRELOAD) as crew, Board(Whole(todo.steps, todo.weight, time.monotonic())) as board:
         if len(todo.groups) < slots:
             crew.start(REAL, partial(measure_real, arms[0].path.parent, load, metrics))
         while True:
