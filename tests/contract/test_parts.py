@@ -19,13 +19,13 @@ from germline.core.evidence import Evidence
 from germline.core.measurement import Measurement
 from germline.core.pool import Pool
 from germline.features import Pixels
-from germline.loop import Loop
+from germline.loop import Loop, one_a_row
 from germline.mixers import Accumulate
 from germline.samplers import DrawGaussian
 from germline.selectors import Uniform
 from germline.trainers import FitGaussian
 
-FOLDERS = ("mixers", "features", "selectors", "trainers", "samplers", "metrics")
+FOLDERS = ("mixers", "features", "selectors", "scorers", "weighters", "trainers", "samplers", "metrics")
 N = 20
 
 
@@ -35,6 +35,9 @@ class Oracle:
 
     def predict(self, pool: Pool, ctx: Context) -> np.ndarray:
         return pool.condition
+
+    def log_probabilities(self, pool: Pool, ctx: Context) -> np.ndarray:
+        return np.log(np.where(np.arange(2) == pool.condition[:, None], 0.9, 0.1))
 
 
 SAMPLE_FIELDS = {
@@ -151,6 +154,20 @@ def test_selectors_return_distinct_rows_again_and_alone(part, ctx, offer):
 def test_selectors_refuse_more_rows_than_there_are(part, ctx, offer):
     with pytest.raises(ValueError, match=r"\d+"):
         dataclasses.replace(example(part), **({"n": 999} if hasattr(example(part), "n") else {"selector": Uniform(999)}))(offer, ctx)
+
+
+@cases("scorers", "weighters")
+def test_scorers_and_weighters_return_one_number_a_row_again(part, ctx, offer):
+    np.random.seed(1)
+    first = example(part)(offer, ctx)
+    np.random.seed(2)
+    assert first.tolist() == example(part)(offer, ctx).tolist(), "draws come from ctx.rng, never from a global stream"
+    weighter = part.__module__.startswith("germline.weighters")
+    assert one_a_row(part, first, len(offer), minus_infinity=weighter).dtype == np.float64
+    if weighter:
+        assert np.isfinite(first).any(), "some row must be left"
+    else:
+        assert example(part).name not in ("generation", "row", "condition", "log_weight", "order", "reason"), "the record's own columns"
 
 
 @cases("metrics")

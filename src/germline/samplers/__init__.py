@@ -2,5 +2,6 @@
 
 from germline.samplers.denoised import Denoised
 from germline.samplers.gaussian import DrawGaussian
+from germline.samplers.self_correction import SelfCorrected
 
-__all__ = ["Denoised", "DrawGaussian"]
+__all__ = ["Denoised", "DrawGaussian", "SelfCorrected"]

@@ -1,8 +1,11 @@
 """Which rows are trained on."""
 
 from germline.selectors.among import Among
+from germline.selectors.best_of import BestOf
+from germline.selectors.centre_matching import CentreMatching
 from germline.selectors.densest import Densest
 from germline.selectors.farthest import Farthest
+from germline.selectors.k_means_coverage import KMeansCoverage
 from germline.selectors.matched import Matched
 from germline.selectors.per_class import PerClass
 from germline.selectors.real_share import RealShare
@@ -11,4 +14,18 @@ from germline.selectors.threshold_decay import ThresholdDecay
 from germline.selectors.top import Top
 from germline.selectors.uniform import Uniform
 
-__all__ = ["Among", "Densest", "Farthest", "Matched", "PerClass", "RealShare", "Stratified", "ThresholdDecay", "Top", "Uniform"]
+__all__ = [
+    "Among",
+    "BestOf",
+    "CentreMatching",
+    "Densest",
+    "Farthest",
+    "KMeansCoverage",
+    "Matched",
+    "PerClass",
+    "RealShare",
+    "Stratified",
+    "ThresholdDecay",
+    "Top",
+    "Uniform",
+]
