@@ -27,7 +27,7 @@ from germline.measure import measure
 
 M = TypeVar("M")
 REAL = "real data"
-PRELOAD = ("germline.study", "germline.registry")
+PRELOAD = ("germline.study", "germline.registry", "torch._dynamo")  # the last is what the first optimiser of a process imports
 FIXED = 700_000_000  # bytes of a worker beside its data; measured: see memory_of
 PER_BYTE = 10  # bytes of memory a byte of images
 
