@@ -1,7 +1,35 @@
 """One paper a file: a function whose keyword arguments are the command line's flags, and its presets beside it."""
 
-from germline.recipes import accumulate, accumulate_subsample, entropy, fresh, real_only, replace
+from germline.recipes import (
+    accumulate,
+    accumulate_subsample,
+    centre_matching,
+    curation,
+    density_ratio,
+    entropy,
+    fresh,
+    k_means_coverage,
+    neon,
+    real_only,
+    replace,
+    self_correction,
+    sims,
+)
 
-ALL = (replace, real_only, accumulate, accumulate_subsample, fresh, entropy)
+ALL = (
+    replace,
+    real_only,
+    accumulate,
+    accumulate_subsample,
+    fresh,
+    entropy,
+    sims,
+    neon,
+    self_correction,
+    curation,
+    k_means_coverage,
+    centre_matching,
+    density_ratio,
+)
 
 __all__ = ["ALL"]
