@@ -8,6 +8,7 @@ from germline.diffusion.model import ClassModel
 from germline.studies.demo import demo
 from germline.studies.entropy_drives import entropy_drives
 from germline.studies.loop import loop_scratch, loop_scratch_guided, loop_unconditional, loop_warm, loop_warm_guided, planted
+from germline.studies.rivals import rivals, rivals_digits
 from germline.studies.solver_steps import solver_steps
 
 
@@ -31,6 +32,6 @@ class Study:
 CELLS = tuple(
     Study(arms, "digits") for arms in (loop_unconditional, loop_scratch, loop_scratch_guided, loop_warm, loop_warm_guided, planted)
 )
-ALL = (Study(demo), *CELLS, Study(entropy_drives, "digits"), Study(solver_steps))
+ALL = (Study(demo), *CELLS, Study(entropy_drives, "digits"), Study(solver_steps), Study(rivals), Study(rivals_digits, "digits"))
 
-__all__ = ["ALL", "CELLS", "Study", "demo", "entropy_drives", "solver_steps"]
+__all__ = ["ALL", "CELLS", "Study", "demo", "entropy_drives", "rivals", "rivals_digits", "solver_steps"]
