@@ -179,6 +179,12 @@ def test_threshold_decay_needs_a_decay(decay):
         threshold_decay(ARRAYS["features"], np.arange(600), 5, None, decay)
 
 
+def test_a_tau_that_float32_cannot_tell_from_the_last_distance_does_not_hang():
+    """Found in a study: after some decays tau^2 came to lie below the largest bound in float64 and on it in float32."""
+    x = np.array([[0.0], [3.0], [1.0]])
+    assert threshold_decay(x, np.arange(3), 3, tau=3 * (1 - 1e-10)).tolist() == [0, 1, 2]
+
+
 def test_rows_that_float32_cannot_tell_apart_do_not_hang():
     x = np.full((40, 2), 1e4, np.float32)
     x[:20] *= -1

@@ -54,7 +54,7 @@ def threshold_decay(
     squared = float(accepted.bound.max()) if tau is None else tau**2
     while accepted.missing:
         left = float(accepted.bound.max())
-        while squared >= left > 0:
+        while np.float32(squared) >= left > 0:  # in the precision of the bounds, or a tau just below the last one waits for ever
             squared *= decay**2
         floor = squared if left > 0 else -0.5  # float32 cannot tell the rest apart: take it in order
         waiting = order[accepted.bound[order] > floor]
