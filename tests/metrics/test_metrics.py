@@ -12,14 +12,14 @@ from germline.core.cache import Cache
 from germline.core.context import Context
 from germline.core.errors import BadInput
 from germline.core.evidence import Evidence
+from germline.core.noise import bootstrap, wilson
 from germline.core.pool import Pool
-from germline.metrics import Agreement, Coverage, Entropy, Frechet, Generalisation, RealShare
-from germline.metrics.agreement import wilson
+from germline.metrics import Ages, Agreement, Coverage, Entropy, Frechet, Generalisation, RealShare
+from germline.metrics.ages import effective_sample_size
 from germline.metrics.coverage import coverage
-from germline.metrics.entropy import entropy
+from germline.metrics.entropy import contributions, entropy
 from germline.metrics.frechet import Moments, frechet_distance, frechet_distance_of_rows
 from germline.metrics.generalisation import generalisation_score, mean_nearest_distance
-from germline.metrics.real_share import effective_sample_size
 from germline.selectors import Uniform
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -91,6 +91,16 @@ def test_entropy_with_all_radii_one():
 
 def test_entropy_scales():
     assert entropy(A * 4) - entropy(A) == pytest.approx(16 * log(4), rel=1e-9)
+
+
+def test_entropys_interval_is_that_of_the_mean_log_radius_given_the_neighbours(evidence):
+    features = np.random.default_rng(3).normal(size=(400, 4)).astype(np.float32)
+    each = contributions(features)
+    assert each.mean() == pytest.approx(entropy(features), rel=1e-12)
+    low, high = bootstrap(each)
+    assert (high - low) / 2 == pytest.approx(1.96 * each.std() / 20, rel=0.1)
+    found = by_place(Entropy(Corner())(evidence))["entropy", "samples"]
+    assert found.low < found.value < found.high
 
 
 def test_copies_are_an_error_in_the_function_and_cost_about_ten_nats_with_an_offset():
@@ -234,14 +244,22 @@ def test_coverage_metric_matches_the_function(evidence):
 
 
 def test_real_share_age_and_effective_sample_size(evidence):
-    found = by_place(RealShare()(evidence))
-    assert found["real_share", "training"].value == pytest.approx(6 / 18)
+    assert by_place(RealShare()(evidence))["real_share", "training"].value == pytest.approx(6 / 18)
+    found = by_place(Ages()(evidence))
     assert found["mean_age", "training"].value == 2
     assert found["ess", "training"].value == pytest.approx(18)
     assert effective_sample_size(np.log([3.0, 1.0]) + 500) == pytest.approx(16 / 10)
     assert effective_sample_size(np.array([0.0, -np.inf])) == 1
     only_real = Evidence(evidence.samples, evidence.data.real, evidence.data, evidence.ctx)
-    assert ("mean_age", "training") not in by_place(RealShare()(only_real))
+    assert ("mean_age", "training") not in by_place(Ages()(only_real))
+
+
+def test_ages_are_weighted_as_the_trainer_weights_them(evidence):
+    made = [Pool.of(np.zeros((2, 4, 4, 1), np.uint8), np.zeros(2, np.int64), g) for g in (0, 1)]
+    mixed = Pool.concat([evidence.data.real, *made]).weighed(np.log([*[1.0] * 20, 3.0, 3.0, 1.0, 0.0 + 1e-300]))
+    found = by_place(Ages()(Evidence(evidence.samples, mixed, evidence.data, evidence.ctx)))
+    assert found["mean_age", "training"].value == pytest.approx((3 * 2 + 3 * 2 + 1) / 7)
+    assert found["ess", "training"].value == pytest.approx(27**2 / (20 + 9 + 9 + 1))
 
 
 def test_agreement_beside_the_classifiers_own_accuracy(evidence):
@@ -257,7 +275,7 @@ def test_agreement_beside_the_classifiers_own_accuracy(evidence):
 
 
 @pytest.mark.parametrize(
-    "metric", [Frechet(Corner()), Coverage(Corner()), Entropy(Corner()), Generalisation(), RealShare(), Agreement(Always(1))]
+    "metric", [Frechet(Corner()), Coverage(Corner()), Entropy(Corner()), Generalisation(), RealShare(), Ages(), Agreement(Always(1))]
 )
 def test_measurements_are_strict_json(metric, evidence):
     for measurement in metric(evidence):

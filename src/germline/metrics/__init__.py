@@ -1,10 +1,33 @@
 """What is measured of a generation."""
 
+from germline.metrics.ages import Ages
 from germline.metrics.agreement import Agreement
 from germline.metrics.coverage import Coverage
+from germline.metrics.duplicates import Duplicates
 from germline.metrics.entropy import Entropy
 from germline.metrics.frechet import Frechet
 from germline.metrics.generalisation import Generalisation
+from germline.metrics.hallucination import Hallucination
+from germline.metrics.kid import KID
+from germline.metrics.predicted_classes import PredictedClasses
 from germline.metrics.real_share import RealShare
+from germline.metrics.spectrum import Spectrum
+from germline.metrics.support import Support
+from germline.metrics.vendi import Vendi
 
-__all__ = ["Agreement", "Coverage", "Entropy", "Frechet", "Generalisation", "RealShare"]
+__all__ = [
+    "KID",
+    "Ages",
+    "Agreement",
+    "Coverage",
+    "Duplicates",
+    "Entropy",
+    "Frechet",
+    "Generalisation",
+    "Hallucination",
+    "PredictedClasses",
+    "RealShare",
+    "Spectrum",
+    "Support",
+    "Vendi",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from jaxtyping import Int
@@ -13,6 +13,7 @@ from germline.core.errors import BadInput
 from germline.core.evidence import Evidence
 from germline.core.measurement import Measurement
 from germline.core.names import name_of
+from germline.core.noise import share
 from germline.core.pool import Pool
 
 
@@ -32,6 +33,7 @@ class Agreement:
     """
 
     classifier: Classifier
+    version: ClassVar[int] = 2  # d, the number of classes
 
     def __call__(self, evidence: Evidence) -> list[Measurement]:
         """Return the agreement of samples, training set and held-out rows."""
@@ -41,16 +43,7 @@ class Agreement:
                 raise BadInput(
                     f"Agreement needs classes as conditions, but those of the {of} are {pool.condition.dtype}; use a prompt scorer."
                 )
-            hits = int((self.classifier.predict(pool, evidence.ctx) == pool.condition).sum())
-            low, high = wilson(hits, len(pool))
-            who = name_of(self.classifier)
-            out.append(Measurement("agreement", hits / len(pool), of, len(pool), who, low=low, high=high, better="high"))
+            value, low, high = share(self.classifier.predict(pool, evidence.ctx) == pool.condition)
+            who, classes = name_of(self.classifier), len(evidence.data.classes)
+            out.append(Measurement("agreement", value, of, len(pool), who, d=classes, low=low, high=high, better="high"))
         return out
-
-
-def wilson(hits: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return the ends of the 95 % interval of a share (Wilson 1927)."""
-    share, spread = hits / n, z * z / n
-    middle = (share + spread / 2) / (1 + spread)
-    half = z * np.sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
-    return float(middle - half), float(middle + half)

@@ -1,9 +1,10 @@
 """Differential entropy from nearest-neighbour distances."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from scipy.special import digamma, gammaln
 
 from germline.core.errors import BadInput
@@ -11,6 +12,7 @@ from germline.core.evidence import Evidence
 from germline.core.measurement import Measurement
 from germline.core.names import name_of
 from germline.core.neighbours import first_copies, nearest
+from germline.core.noise import bootstrap
 from germline.core.pool import Pool
 from germline.core.protocols import Extractor
 
@@ -24,6 +26,7 @@ class Entropy:
     A relative number: compare only at equal n, d, k and extractor. It falls as a model contracts and *rises* as it drifts apart, so
     never read it without a distance and coverage. One pair of copies would be worth -10 nats or more at n = 1500: copies (equal
     images, or equal features) are counted and left out. ``with_copies`` is the released code's form: all rows, 1e-10 inside the log.
+    The interval resamples the rows' contributions, given their neighbours: resampled rows would be copies, and worth minus infinity.
 
     Source: Kozachenko and Leonenko 1987; arXiv 2509.16499.
     """
@@ -31,6 +34,7 @@ class Entropy:
     extractor: Extractor
     k: int = 1
     with_copies: bool = False
+    version: ClassVar[int] = 2  # intervals
 
     def __call__(self, evidence: Evidence) -> list[Measurement]:
         """Return entropy and number of copies of samples, training set and, for reference, held-out rows."""
@@ -41,15 +45,21 @@ class Entropy:
             copies = len(pool) - len(rows)
             if not self.with_copies:
                 features = features[rows]
-            value = entropy(features, self.k, OFFSET if self.with_copies else 0.0)
+            each = contributions(features, self.k, OFFSET if self.with_copies else 0.0)
+            low, high = bootstrap(each)
             who, d = name_of(self.extractor), features.shape[1]
-            out.append(Measurement("entropy", value, of=of, n=len(features), extractor=who, k=self.k, d=d))
-            out.append(Measurement("entropy_copies", copies, of=of, n=len(pool), extractor=who, better="low"))
+            out.append(Measurement("entropy", float(each.mean()), of, len(each), who, self.k, d, low, high))
+            out.append(Measurement("entropy_copies", copies, of, len(pool), who, d=d, better="low"))
         return out
 
 
 def entropy(features: Float[np.ndarray, "n d"], k: int = 1, offset: float = 0.0) -> float:
-    """Return H_k = psi(n) - psi(k) + log c_d + (d / n) sum_i log(r_i + offset), in nats.
+    """Return H_k = psi(n) - psi(k) + log c_d + (d / n) sum_i log(r_i + offset), in nats: the mean of ``contributions``."""
+    return float(contributions(features, k, offset).mean())
+
+
+def contributions(features: Float[np.ndarray, "n d"], k: int = 1, offset: float = 0.0) -> Float64[np.ndarray, " n"]:
+    """Return psi(n) - psi(k) + log c_d + d log(r_i + offset) of every row.
 
     r_i is the distance of row i to its k-th nearest other row, and c_d = pi^(d/2) / Gamma(d/2 + 1) the volume of the unit ball.
 
@@ -64,7 +74,8 @@ def entropy(features: Float[np.ndarray, "n d"], k: int = 1, offset: float = 0.0)
         row = int(np.flatnonzero(radii == 0)[0])
         raise BadInput(f"Entropy is minus infinity: row {row} equals {k} other rows. Leave copies out (Entropy does), or give an offset.")
     ball = d / 2 * np.log(np.pi) - gammaln(d / 2 + 1)
-    return float(digamma(n) - digamma(k) + ball + d * np.log(radii).mean())
+    each: np.ndarray = digamma(n) - digamma(k) + ball + d * np.log(radii)
+    return each
 
 
 def _distinct(pool: Pool, features: Float[np.ndarray, "n d"]) -> np.ndarray:
