@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +45,19 @@ class Chain:
                 f"{self.path} holds no run (no {CONFIG}). Give the folder of a run, or start one: germline run RECIPE --out {self.path}"
             )
         return sealed.read(self.path / CONFIG)
+
+    def refuse_adopted(self, verb: str) -> None:
+        """Raise if the run was adopted from folders: it has no trainer.
+
+        Raises:
+            RunConflict: it was.
+        """
+        names = self.config["names"] if (self.path / CONFIG).exists() else None
+        if isinstance(names, dict) and "adopted" in names:
+            raise RunConflict(
+                f"{self.path} was adopted from folders: it has no trainer, so {verb} cannot go on with it. Give another --out;"
+                " to add generations, adopt the longer chain into a new folder."
+            )
 
     @property
     def seed(self) -> int:
@@ -125,7 +138,7 @@ class Chain:
         for record in self.path.glob(f"gen_*/{RECORD}"):
             shutil.rmtree(record.parent / SCRATCH, ignore_errors=True)
 
-    def seal(self, number: int, parts: str, about: Mapping[str, Json]) -> Generation:
+    def seal(self, number: int, parts: str, about: Mapping[str, Json], files: Sequence[str] = FILES) -> Generation:
         """Write the record of a generation whose files are all there, last of all, and drop its scratch folder."""
         here = self.path / folder(number)
         record: dict[str, Json] = {
@@ -133,7 +146,7 @@ class Chain:
             "generation": number,
             "parent": self[number - 1].digest if number else None,
             "parts": parts,
-            "files": {name: digest.of_file(here / name) for name in FILES},
+            "files": {name: digest.of_file(here / name) for name in files},
         }
         sealed.write(here / RECORD, record)
         shutil.rmtree(here / SCRATCH, ignore_errors=True)
@@ -165,6 +178,8 @@ class Chain:
             if (self.path / name).exists():
                 sealed.read(self.path / name)
                 seen.append(self.path / name)
+        if (self.path / CONFIG).exists() and isinstance(files := self.config.get("files"), dict):
+            seen += [_unchanged(self.path / name, str(expected), "adopt it again") for name, expected in files.items()]
         for number in range(self._expected()):
             seen += self._check(number)
         return seen
@@ -185,16 +200,21 @@ class Chain:
         files = record["files"]
         assert isinstance(files, dict)
         for name, expected in files.items():
-            path = here / name
-            if not path.exists():
-                raise Corrupt(f"{path} is missing. Take it from a copy of the run, or fork from {folder(number - 1)}.")
-            if digest.of_file(path) != expected:
-                raise Corrupt(f"{path} is damaged: its hash is not the recorded one. Take it from a copy of the run.")
+            _unchanged(here / name, str(expected), f"fork from {folder(number - 1)}")
         if (here / METRICS).exists():
             sealed.read(here / METRICS)
         self.timing(number)
         beside = [here / name for name in (METRICS, TIMING) if (here / name).exists()]
         return [here / RECORD, *(here / name for name in files), *beside]
+
+
+def _unchanged(path: Path, expected: str, else_do: str) -> Path:
+    """Return a file's path after comparing its hash with the recorded one."""
+    if not path.exists():
+        raise Corrupt(f"{path} is missing. Take it from a copy of the run, or {else_do}.")
+    if digest.of_file(path) != expected:
+        raise Corrupt(f"{path} is damaged: its hash is not the recorded one. Take it from a copy of the run.")
+    return path
 
 
 def link(source: Path, to: Path) -> None:
@@ -216,6 +236,7 @@ def fork(source: Path, to: Path, generation: int) -> Chain:
         RunConflict: ``to`` holds a run already, or ``source`` has no such generation.
     """
     chain = Chain(source)
+    chain.refuse_adopted("fork")
     if generation >= len(chain) or generation < 0:
         raise RunConflict(f"{source} has generations 0 to {len(chain) - 1}, so it cannot be forked at {generation}.")
     if (to / CONFIG).exists() or (to / FORK).exists():

@@ -83,7 +83,7 @@ class Loop(Generic[M]):
                 _same(chain, identity, accept_drift)
             else:
                 how = execution or Execution(precision=resolve("auto"))
-                config = {**identity, "names": dict(names or {}), "versions": _versions(), "execution": vars(how).copy()}
+                config = {**identity, "names": dict(names or {}), "versions": versions(), "execution": vars(how).copy()}
                 sealed.write(chain.path / CONFIG, config)
             chain.check()
         return cls(chain, recipe, data, progress)
@@ -229,18 +229,20 @@ def limited_threads(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _versions() -> dict[str, Json]:
+def versions() -> dict[str, Json]:
+    """Return the versions of what decides the bytes of a run."""
     return {"germline": version("germline"), "python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
 
 
 def _same(chain: Chain, identity: Mapping[str, Json], accept_drift: bool) -> None:
     """Check that the run in the folder is this run, made by the same versions."""
     config = chain.config
+    chain.refuse_adopted("run")
     for name, now in identity.items():
         if config[name] != now:
             where = "".join(f"\n  {line}" for line in differences(config[name], now, name))
             raise RunConflict(f"{chain.path} holds a run with another {name}:{where}\nGive another --out, or fork the run.")
-    drift = differences(config["versions"], _versions(), "versions")
+    drift = differences(config["versions"], versions(), "versions")
     if execution := config["execution"]:
         assert isinstance(execution, dict)
         if execution["precision"] == "bf16" and resolve("auto") != "bf16":

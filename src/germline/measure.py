@@ -2,11 +2,13 @@
 
 import warnings
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from threadpoolctl import threadpool_limits
 
 from germline.chain import METRICS, Chain
 from germline.core import digest, sealed
+from germline.core.context import Context
 from germline.core.digest import Json
 from germline.core.errors import BadInput, Corrupt
 from germline.core.evidence import Evidence
@@ -31,19 +33,36 @@ def measure(
     fresh = {digest.of_part(metric): metric for metric in metrics if digest.of_part(metric) not in known}
     if fresh:
         ctx = chain.context(generation.number, data, progress)
-        evidence = Evidence(generation.samples, generation.training(data), data, ctx)
+        look = partial(_of, generation, data, ctx)
         # As many threads as the run had: products of matrices differ in their last bits with the number of threads.
         opened = progress(f"generation {generation.number}: measure", len(fresh))
         with opened as advance, threadpool_limits(ctx.execution.threads):
             for key, metric in fresh.items():
                 try:
-                    known[key] = {"metric": digest.describe(metric), "values": [value.to_json() for value in metric(evidence)]}
+                    known[key] = {"metric": digest.describe(metric), "values": [value.to_json() for value in look(metric)]}
                 except BadInput as error:
                     warnings.warn(f"generation {generation.number} goes on without this metric: {error}", stacklevel=2)
                 advance(1)
         kept = {**_read(generation), **known}
         sealed.write(generation.path / METRICS, {"measurements": kept})
     return _values(known[key] for metric in metrics if (key := digest.of_part(metric)) in known)
+
+
+def _of(generation: Generation, data: Splits, ctx: Context, metric: Metric) -> list[Measurement]:
+    """Return what a metric says of a generation; where T_g is unknown, only what is the same whatever T_g may be.
+
+    That is found by trying: S_g, then the held-out rows stand in for T_g. What differs depends on it.
+
+    Raises:
+        BadInput: nothing is left.
+    """
+    if generation.training_known:
+        return list(metric(Evidence(generation.samples, generation.training(data), data, ctx)))
+    first, second = (list(metric(Evidence(generation.samples, stand_in, data, ctx))) for stand_in in (generation.samples, data.held_out))
+    kept = [value for value in first if value.of != "training" and value in second]
+    if not any(value.of == "samples" for value in kept):
+        raise BadInput(f"{type(metric).__name__} needs T_{generation.number}, which is unknown: the chain was adopted without --train.")
+    return kept
 
 
 def measured(generation: Generation) -> list[Measurement]:

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import TypeVar, get_type_hints
 
 from germline import recipes, studies
+from germline.adopt import ADOPTED, adopted_data
 from germline.chain import CONFIG, Chain
 from germline.core.digest import Json
 from germline.core.errors import BadInput
@@ -22,7 +23,22 @@ from germline.data.digits import SIZES
 from germline.data.places import WHOLE
 from germline.diffusion.model import ClassModel
 from germline.features import Classifier
-from germline.metrics import Agreement, Coverage, Entropy, Frechet, Generalisation, RealShare
+from germline.metrics import (
+    KID,
+    Ages,
+    Agreement,
+    Coverage,
+    Duplicates,
+    Entropy,
+    Frechet,
+    Generalisation,
+    Hallucination,
+    PredictedClasses,
+    RealShare,
+    Spectrum,
+    Support,
+    Vendi,
+)
 
 RecipeOf = Callable[..., Recipe[ClassModel]]
 T = TypeVar("T")
@@ -102,16 +118,32 @@ def revive(hint: object, value: Json) -> object:
 def standard_metrics() -> list[Metric]:
     """Return what ``run`` and ``measure`` measure: fidelity, diversity, novelty, agreement, composition."""
     judge, second = Classifier(), Classifier(seed=1)
-    return [Frechet(judge), Coverage(judge), Entropy(judge), Generalisation(), Generalisation(judge), Agreement(second), RealShare()]
+    return [
+        Frechet(judge),
+        KID(judge),
+        Coverage(judge),
+        Support(judge),
+        Hallucination(judge),
+        Entropy(judge),
+        Vendi(judge),
+        Spectrum(judge),
+        Generalisation(),
+        Generalisation(judge),
+        Duplicates(),
+        Agreement(second),
+        PredictedClasses(second),
+        RealShare(),
+        Ages(),
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A run folder with everything that its verbs need."""
+    """A run folder with everything that its verbs need; an adopted one has no recipe."""
 
     name: str
     chain: Chain
-    recipe: Recipe[ClassModel]
+    recipe: Recipe[ClassModel] | None
     data: Splits
 
 
@@ -123,6 +155,8 @@ def open_run(path: Path) -> Run:
     """
     names = Chain(path).config["names"]
     assert isinstance(names, dict)
+    if ADOPTED in names:
+        return Run(path.name, Chain(path), None, adopted_data(Chain(path)))
     if "recipe" not in names and "study" not in names:
         raise BadInput(f"{path} was made in Python, so the command line cannot rebuild its parts; use Loop.at and measure there.")
     made = arm(names) if "study" in names else recipe(str(names["recipe"]), _mapping(names["kwargs"]))

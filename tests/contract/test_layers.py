@@ -11,7 +11,13 @@ import germline
 
 ROOT = Path(germline.__file__).parent
 PARTS = ("data", "mixers", "features", "scorers", "weighters", "selectors", "trainers", "samplers", "metrics", "prompts", "theory")
-LAYERS = [("core", "diffusion"), PARTS, ("chain",), ("loop", "measure", "verdict", "cluster"), ("recipes", "studies", "report", "studio")]
+LAYERS = [
+    ("core", "diffusion"),
+    PARTS,
+    ("chain",),
+    ("loop", "measure", "verdict", "cluster", "adopt"),
+    ("recipes", "studies", "report", "studio"),
+]
 LAYERS += [("estimate", "study", "plan"), ("registry", "flags", "sweep"), ("verbs",), ("cli",)]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(ROOT.rglob("*.py"))

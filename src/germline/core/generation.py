@@ -14,7 +14,7 @@ from jaxtyping import Int
 from safetensors.numpy import load_file
 
 from germline.core import digest, sealed
-from germline.core.errors import GermlineError
+from germline.core.errors import BadInput, GermlineError
 from germline.core.pool import Pool, Source
 from germline.core.splits import Splits
 
@@ -62,9 +62,21 @@ class Generation:
         columns = {name: column_of(rows, name) for name in rows.column_names if name != "condition"}
         return Pool.of(Source.open(self.path / IMAGES), column_of(rows, "condition"), self.number, columns)
 
+    @property
+    def training_known(self) -> bool:
+        """Whether it is on record what T_g was; of an adopted generation it may not be."""
+        files = self.record["files"] if (self.path / RECORD).exists() else {CHOICE: ""}
+        return isinstance(files, dict) and CHOICE in files
+
     @cached_property
     def choice(self) -> pa.Table:
-        """Every row on offer: generation, row, condition, log_weight, scores, order of choice (-1: not chosen), reason."""
+        """Every row on offer: generation, row, condition, log_weight, scores, order of choice (-1: not chosen), reason.
+
+        Raises:
+            BadInput: the generation was adopted without its training set.
+        """
+        if not self.training_known:
+            raise BadInput(f"What generation {self.number} was trained on is unknown: it was adopted without --train.")
         return pq.read_table(self.path / CHOICE)
 
     def training(self, data: Splits) -> Pool:

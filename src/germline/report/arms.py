@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import isnan
 
 from germline.chain import Chain
 from germline.core import digest
@@ -143,7 +144,7 @@ def _arms(runs: Sequence[Run]) -> tuple[Arm, ...]:
         else:
             together.append([run])
     arms = [Arm(_name(same), tuple(sorted(same, key=lambda run: run.seed))) for same in together]
-    arms.sort(key=lambda arm: real_share(arm.shown.last))
+    arms.sort(key=lambda arm: (isnan(share := real_share(arm.shown.last)), 0 if isnan(share) else share))
     return tuple(replace(arm, style=i) for i, arm in enumerate(arms))
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from html import escape
 
 from germline.core.digest import Json
-from germline.core.pool import REAL
+from germline.core.pool import REAL, UNKNOWN
 from germline.report.arms import Arm, Group
 from germline.report.figures import Figure, bar, generation_axis, layout
 from germline.report.origins import counts, origin_name
 from germline.report.text import count
 
-REAL_COLOUR = "#7d8894"
+REAL_COLOUR, UNKNOWN_COLOUR = "#7d8894", "#c9ced4"
 OLDEST, NEWEST = (253, 208, 162), (140, 45, 4)  # made rows: light is old, dark is new
 
 
@@ -27,13 +27,15 @@ class Composition:
 
 def compositions(group: Group) -> list[Composition]:
     """Return the stacked bars of every arm, shares by generation of origin; of several seeds the lowest is shown."""
-    return [_composition(arm, group.last) for arm in group.arms]
+    return [_composition(arm, group.last) for arm in group.arms if any(map(counts, arm.shown.generations))]
 
 
 def colour(made: int, last: int) -> str:
     """Return the colour of the rows that generation ``made`` of 0 to ``last`` made."""
     if made == REAL:
         return REAL_COLOUR
+    if made == UNKNOWN:
+        return UNKNOWN_COLOUR
     part = made / last if last else 1.0
     return "rgb({},{},{})".format(*(round(old + part * (new - old)) for old, new in zip(OLDEST, NEWEST, strict=True)))
 
@@ -41,8 +43,11 @@ def colour(made: int, last: int) -> str:
 def training_text(arm: Arm) -> str:
     """Return in words what the last training set of an arm holds."""
     rows = counts(arm.shown.last)
+    if not rows:
+        return "a training set that is unknown"
     size, real = sum(rows.values()), rows.get(REAL, 0)
-    return f"{count(size)} rows, {_percent(real, size)} real"
+    strange = f", {_percent(rows[UNKNOWN], size)} of unknown origin" if UNKNOWN in rows else ""
+    return f"{count(size)} rows, {_percent(real, size)} real{strange}"
 
 
 def _composition(arm: Arm, last: int) -> Composition:
@@ -51,14 +56,14 @@ def _composition(arm: Arm, last: int) -> Composition:
     traces: list[dict[str, Json]] = []
     for made in sorted({made for row in rows for made in row}):
         here = [row.get(made, 0) for row in rows]
-        shares = [100 * n / size for n, size in zip(here, sizes, strict=True)]
+        shares = [100 * n / max(size, 1) for n, size in zip(here, sizes, strict=True)]
         hover = [
             f"{escape(arm.name)}, generation {g}<br>{count(n)} of {count(size)} training rows: {origin_name(made)}"
             for g, (n, size) in enumerate(zip(here, sizes, strict=True))
         ]
         traces.append(bar(range(len(rows)), shares, origin_name(made), colour(made, max(last - 1, 0)), hover))
     axes = layout(generation_axis(last), {"range": [0, 100], "ticksuffix": "%", "dtick": 50}, height=170)
-    grown = "" if sizes[-1] == sizes[0] else f" (generation 0: {count(sizes[0])})"
+    grown = "" if sizes[-1] == sizes[0] or not sizes[0] else f" (generation 0: {count(sizes[0])})"
     text = f"Generation {len(rows) - 1}: {training_text(arm)}{grown}"
     return Composition(arm, Figure(tuple(traces), {**axes, "barmode": "stack", "bargap": 0.15}), text)
 

@@ -95,7 +95,7 @@ def galleries(group: Group, share: float = 1.0) -> tuple[Strip, list[Gallery]]:
         )
 
     def gallery(arm: Arm) -> Gallery:
-        done = arm.shown.generations
-        return Gallery(arm, tuple(strip(generation) for generation in (done[:1] if len(done) == 1 else (done[0], done[-1]))))
+        done = [generation for generation in arm.shown.generations if generation.training_known]
+        return Gallery(arm, tuple(strip(generation) for generation in (done if len(done) < 2 else (done[0], done[-1]))))
 
     return Strip("held-out real images", pairs(held_out, data.real, data.classes)), [gallery(arm) for arm in group.arms]

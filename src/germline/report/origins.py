@@ -1,24 +1,28 @@
 """Where the rows of a training set came from."""
 
+from math import nan
+
 import numpy as np
 
 from germline.core.generation import Generation, column_of
-from germline.core.pool import REAL
+from germline.core.pool import REAL, UNKNOWN
 
 
 def counts(generation: Generation) -> dict[int, int]:
-    """Return how many rows of T_g each generation made, in order; -1 are the real ones."""
+    """Return how many rows of T_g each generation made, in order; -1 are the real ones, -2 of unknown origin. Nothing if T_g is unknown."""
+    if not generation.training_known:
+        return {}
     chosen = column_of(generation.choice, "generation")[column_of(generation.choice, "order") >= 0]
     made, rows = np.unique(chosen, return_counts=True)
     return {int(number): int(n) for number, n in zip(made, rows, strict=True)}
 
 
 def real_share(generation: Generation) -> float:
-    """Return the share of real rows in T_g."""
+    """Return the share of real rows in T_g; NaN if T_g, or the origin of some of its rows, is unknown."""
     rows = counts(generation)
-    return rows.get(REAL, 0) / sum(rows.values())
+    return rows.get(REAL, 0) / sum(rows.values()) if rows and UNKNOWN not in rows else nan
 
 
 def origin_name(made: int) -> str:
     """Return where a row came from, in words."""
-    return "real" if made == REAL else f"generation {made}"
+    return {REAL: "real", UNKNOWN: "unknown origin"}.get(made, f"generation {made}")

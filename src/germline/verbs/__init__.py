@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from germline.verbs.adopt import adopt
 from germline.verbs.check import check
 from germline.verbs.export import export
 from germline.verbs.fork import fork
@@ -14,5 +15,5 @@ from germline.verbs.study import study
 from germline.verbs.table import table
 
 VERBS: dict[str, Callable[..., None]] = {
-    verb.__name__: verb for verb in (ls, show, run, study, measure, table, report, check, fork, export)
+    verb.__name__: verb for verb in (ls, show, run, study, measure, table, report, check, fork, export, adopt)
 }
