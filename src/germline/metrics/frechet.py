@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ import scipy.linalg
 from jaxtyping import Float, Float64
 
 from germline.core.cache import Arrays
+from germline.core.context import Context
 from germline.core.errors import BadInput
 from germline.core.evidence import Evidence
 from germline.core.measurement import Measurement
@@ -17,65 +19,124 @@ from germline.core.names import name_of
 from germline.core.neighbours import slices
 from germline.core.pool import Pool
 from germline.core.protocols import Extractor
+from germline.core.splits import Splits
+from germline.metrics import statistics
+from germline.metrics.statistics import Statistics
 
 CHUNK = 8192
+Split = Literal["held_out", "real"]
 
 
 @dataclass(frozen=True)
 class Frechet:
     """FD-<extractor>: Frechet distance of S_g and of T_g to a real set; the other real set gives the reference value.
 
+    ``against`` a file of statistics (mu, sigma; see ``statistics``), the name ends in "@" and the file's name, and the real split is
+    the reference, where it has rows enough. Called FID only in the space of the published TF-Inception network.
+
     It falls with the number of rows: compare at equal n only. Source: Dowson and Landau 1982; arXiv 1706.08500 for images.
     """
 
     extractor: Extractor
-    against: Literal["held_out", "real"] = "held_out"
+    against: Literal["held_out", "real"] | Path = "held_out"
 
     def __call__(self, evidence: Evidence) -> list[Measurement]:
         """Return the distance of samples, training set and reference.
 
         Raises:
-            BadInput: a set has no more rows than features, so its covariance has no full rank.
+            BadInput: a set has no more rows than features, so its covariance has no full rank; or a file is of another space.
         """
-        data, ctx = evidence.data, evidence.ctx
-        target = self._fixed(evidence, self.against)
+        found = [("samples", self._moments(evidence, evidence.samples)), ("training", self._moments(evidence, evidence.training))]
+        target, other = self._target(evidence, len(found[0][1].mean))
+        values = [(of, _distance(moments, target), moments.n) for of, moments in found]
+        if other is not None:
 
-        def reference() -> Arrays:
-            other = self._fixed(evidence, "real" if self.against == "held_out" else "held_out")
-            return {"value": np.array([other.distance(target)]), "n": np.array([other.n])}
+            def reference() -> Arrays:
+                moments = self._fixed(evidence, other)
+                return {"value": np.array([_distance(moments, target)]), "n": np.array([moments.n])}
 
-        known = ctx.once(self, reference, of=f"reference {data.digest}")
-        values = [
-            (of, moments.distance(target), moments.n)
-            for of, moments in (
-                ("samples", self._moments(evidence, evidence.samples)),
-                ("training", self._moments(evidence, evidence.training)),
-            )
-        ]
-        values.append(("reference", float(known["value"][0]), int(known["n"][0])))
+            known = evidence.ctx.once(self, reference, of=f"reference {evidence.data.digest}")
+            values.append(("reference", float(known["value"][0]), int(known["n"][0])))
         who = name_of(self.extractor)
-        return [Measurement(f"FD-{who}", value, of=of, n=n, extractor=who, d=len(target.mean), better="low") for of, value, n in values]
+        name = frechet_name(self.extractor) + (f"@{self.against.stem}" if isinstance(self.against, Path) else "")
+        return [Measurement(name, value, of=of, n=n, extractor=who, d=len(target.mean), better="low") for of, value, n in values]
 
-    def _fixed(self, evidence: Evidence, split: Literal["held_out", "real"]) -> Moments:
-        """Return the moments of a split, summed once a run."""
-        pool: Pool = getattr(evidence.data, split)
+    def _target(self, evidence: Evidence, size: int) -> tuple[Statistics, Split | None]:
+        """Return what is measured against, and the real set for reference."""
+        if not isinstance(self.against, Path):
+            target = self._fixed(evidence, self.against)
+            return Statistics(target.mean, target.covariance, target.n), "real" if self.against == "held_out" else "held_out"
+        return comparable(self.against, self.extractor, evidence.data, size), "real" if len(evidence.data.real) > size else None
 
-        def make() -> Arrays:
-            moments = self._moments(evidence, pool)
-            return {"n": np.array([moments.n]), "mean": moments.mean, "scatter": moments.scatter}
-
-        arrays = evidence.ctx.once(self.extractor, make, of=f"moments of {split} {evidence.data.digest}")
-        return Moments(int(arrays["n"][0]), arrays["mean"], arrays["scatter"])
+    def _fixed(self, evidence: Evidence, split: Split) -> Moments:
+        return moments_of(self.extractor, split, evidence.data, evidence.ctx)
 
     def _moments(self, evidence: Evidence, pool: Pool) -> Moments:
-        features = evidence.ctx.features(self.extractor, pool)
-        n, d = features.shape
-        if n <= d:
-            raise BadInput(
-                f"Frechet needs more rows than the {d} features of {name_of(self.extractor)}, but got {n};"
-                " give it more rows, or an extractor reduced by PCA."
-            )
-        return Moments.of(features)
+        return checked_moments(self.extractor, evidence.ctx.features(self.extractor, pool))
+
+
+def frechet_name(extractor: Extractor) -> str:
+    """Return "FD-<extractor>"; only the extractor of the FID itself says that its distances are called otherwise."""
+    return str(getattr(extractor, "frechet_name", f"FD-{name_of(extractor)}"))
+
+
+def comparable(path: Path, extractor: Extractor, data: Splits, size: int) -> Statistics:
+    """Return a file's statistics after checking that they are of this extractor's space, as far as the file tells.
+
+    Raises:
+        BadInput: another number of features, another extractor, or an extractor that was fitted on other data.
+    """
+    found, who = statistics.load(path), name_of(extractor)
+    if len(found.mean) != size:
+        raise BadInput(
+            f"{path} holds statistics of {len(found.mean)} features, but {who} gives {size}: they are of another extractor."
+            " Name the extractor that the file was made with (2048 features: usually inception:WEIGHTS)."
+        )
+    if found.extractor not in (None, who):
+        raise BadInput(f"{path} holds statistics of {found.extractor}, not of {who}; name the extractor that the file was made with.")
+    fitted: tuple[str, ...] = getattr(extractor, "needs", ())
+    if found.space is None and fitted:
+        raise BadInput(
+            f"{path} does not say in which space it was made, and {who} is fitted on this data set or run, so no file of another program"
+            " can be in its space; write one here with germline measure RUN --write-real."
+        )
+    if found.space not in (None, statistics.space_of(extractor, data)):
+        raise BadInput(f"{path} was made by {who} with other settings or fitted on another data set; write it anew for this one.")
+    return found
+
+
+def statistics_of(extractor: Extractor, split: Split, data: Splits, ctx: Context) -> Statistics:
+    """Return the statistics of a real set, ready to be saved.
+
+    Raises:
+        BadInput: the set has no more rows than features, or the extractor reads one run's own network.
+    """
+    space = statistics.space_of(extractor, data)
+    moments = moments_of(extractor, split, data, ctx)
+    return Statistics(moments.mean, moments.covariance, moments.n, name_of(extractor), space)
+
+
+def moments_of(extractor: Extractor, split: Split, data: Splits, ctx: Context) -> Moments:
+    """Return the moments of a split, summed once a run."""
+    pool: Pool = getattr(data, split)
+
+    def make() -> Arrays:
+        moments = checked_moments(extractor, ctx.features(extractor, pool))
+        return {"n": np.array([moments.n]), "mean": moments.mean, "scatter": moments.scatter}
+
+    arrays = ctx.once(extractor, make, of=f"moments of {split} {data.digest}")
+    return Moments(int(arrays["n"][0]), arrays["mean"], arrays["scatter"])
+
+
+def checked_moments(extractor: Extractor, features: Float[np.ndarray, "n d"]) -> Moments:
+    """Return the moments of more rows than features."""
+    n, d = features.shape
+    if n <= d:
+        raise BadInput(
+            f"Frechet needs more rows than the {d} features of {name_of(extractor)}, but got {n};"
+            " give it more rows, or name a PCA: --pca 64, or PCA(extractor, dims=64) in Python."
+        )
+    return Moments.of(features)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +175,10 @@ class Moments:
     def distance(self, other: Moments) -> float:
         """Return the squared Frechet distance."""
         return frechet_distance(self.mean, self.covariance, other.mean, other.covariance)
+
+
+def _distance(moments: Moments, target: Statistics) -> float:
+    return frechet_distance(moments.mean, moments.covariance, target.mean, target.covariance)
 
 
 def frechet_distance(
