@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 
-from germline.core.cache import Arrays
 from germline.core.errors import BadInput
 from germline.core.evidence import Evidence
 from germline.core.measurement import Measurement
 from germline.core.names import name_of
-from germline.core.neighbours import first_copies, nearest
+from germline.core.neighbours import first_copies
 from germline.core.noise import share
 from germline.core.pool import Pool
 from germline.core.protocols import Extractor
+from germline.metrics.near import features_of, near
 
 
 @dataclass(frozen=True)
@@ -41,29 +41,18 @@ class Duplicates:
         if not 0 < self.quantile < 1:
             raise BadInput(f"Duplicates(quantile={self.quantile}) must be between 0 and 1.")
         data, who = evidence.data, name_of(self.extractor) if self.extractor else "pixels"
-        held_out, training = self._features(data.held_out, evidence), self._features(evidence.training, evidence)
-
-        def threshold() -> Arrays:
-            return {"threshold": np.quantile(nearest(held_out, self._features(data.real, evidence))[1], [self.quantile])}
-
-        limit = evidence.ctx.once(self, threshold, of=data.digest)["threshold"][0]
-        out, d = [], held_out.shape[1]
+        limit = np.quantile(near(data.held_out, data.real, self.extractor, evidence.ctx), self.quantile)
+        out, pixels = [], int(np.prod(data.image_shape))
+        d = features_of(data.held_out.take([0]), self.extractor, evidence.ctx).shape[1]
         for of, pool in (("samples", evidence.samples), ("reference", data.held_out)):
-            near = nearest(self._features(pool, evidence), training)[1][:, 0] < limit
             for name, hits, extractor, k in (
                 ("duplicates", first_copies(pool.images) < np.arange(len(pool)), None, None),
                 ("training_copies", copied(pool, evidence.training), None, None),
-                ("near_duplicates", near, who, 1),
+                ("near_duplicates", near(pool, evidence.training, self.extractor, evidence.ctx) < limit, who, 1),
             ):
                 value, low, high = share(hits)
-                dims = d if extractor else int(np.prod(data.image_shape))
-                out.append(Measurement(name, value, of, len(pool), extractor, k, dims, low, high, better="low"))
+                out.append(Measurement(name, value, of, len(pool), extractor, k, d if extractor else pixels, low, high, better="low"))
         return out
-
-    def _features(self, pool: Pool, evidence: Evidence) -> Float[np.ndarray, "n d"]:
-        if self.extractor is None:
-            return np.asarray(pool.images[:], np.float32).reshape(len(pool), -1)
-        return evidence.ctx.features(self.extractor, pool)
 
 
 def copied(pool: Pool, known: Pool) -> Bool[np.ndarray, " n"]:

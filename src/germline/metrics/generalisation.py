@@ -11,8 +11,8 @@ from germline.core.measurement import Measurement
 from germline.core.names import name_of
 from germline.core.neighbours import nearest
 from germline.core.noise import bootstrap
-from germline.core.pool import Pool
 from germline.core.protocols import Extractor
+from germline.metrics.near import features_of, near
 
 
 @dataclass(frozen=True)
@@ -33,41 +33,28 @@ class Generalisation:
     def __call__(self, evidence: Evidence) -> list[Measurement]:
         """Return ``generalisation_score`` of samples and held-out rows, and ``mnnd`` of samples, training set and held-out rows."""
         who = name_of(self.extractor) if self.extractor else "pixels, mean squared"
-        training, samples, held_out = (self._features(p, evidence) for p in (evidence.training, evidence.samples, evidence.data.held_out))
-        mean_squared = self.extractor is None
-        kinds = (("samples", samples), ("training", training), ("reference", held_out))
-        found = [("generalisation_score", of, distances(rows, training, mean_squared)) for of, rows in kinds if of != "training"]
-        found += [("mnnd", of, own_distances(rows, mean_squared)) for of, rows in kinds]
-        d = samples.shape[1]
-        return [Measurement(name, float(each.mean()), of, len(each), who, 1, d, *bootstrap(each)) for name, of, each in found]
-
-    def _features(self, pool: Pool, evidence: Evidence) -> Float[np.ndarray, "n d"]:
-        if self.extractor is None:
-            return np.asarray(pool.images[:], np.float32).reshape(len(pool), -1)
-        return evidence.ctx.features(self.extractor, pool)
-
-
-def distances(
-    samples: Float[np.ndarray, "n d"], training: Float[np.ndarray, "m d"], mean_squared: bool = False
-) -> Float64[np.ndarray, " n"]:
-    """Return each sample's distance to the nearest training row; ``mean_squared`` takes its square, divided by d."""
-    return _measured(nearest(samples, training)[1], samples.shape[1], mean_squared)
-
-
-def own_distances(rows: Float[np.ndarray, "n d"], mean_squared: bool = False) -> Float64[np.ndarray, " n"]:
-    """Return each row's distance to its nearest other row."""
-    return _measured(nearest(rows, rows, exclude_self=True)[1], rows.shape[1], mean_squared)
+        training, held_out, ctx = evidence.training, evidence.data.held_out, evidence.ctx
+        kinds = (("samples", evidence.samples), ("training", training), ("reference", held_out))
+        found = [("generalisation_score", of, near(pool, training, self.extractor, ctx)) for of, pool in kinds if of != "training"]
+        found += [("mnnd", of, near(pool, None, self.extractor, ctx)) for of, pool in kinds]
+        d = int(features_of(held_out.take([0]), self.extractor, ctx).shape[1])
+        out = []
+        for name, of, radii in found:
+            each = np.square(radii) / d if self.extractor is None else radii
+            low, high = bootstrap(each)
+            out.append(Measurement(name, float(each.mean()), of, len(each), who, 1, d, low, high))
+        return out
 
 
 def generalisation_score(samples: Float[np.ndarray, "n d"], training: Float[np.ndarray, "m d"], mean_squared: bool = False) -> float:
     """Return the mean over samples of the distance to the nearest training row; ``mean_squared`` takes its square, divided by d."""
-    return float(distances(samples, training, mean_squared).mean())
+    return _mean(nearest(samples, training)[1], samples.shape[1], mean_squared)
 
 
 def mean_nearest_distance(rows: Float[np.ndarray, "n d"], mean_squared: bool = False) -> float:
     """Return the mean distance of each row to its nearest other row (MNND)."""
-    return float(own_distances(rows, mean_squared).mean())
+    return _mean(nearest(rows, rows, exclude_self=True)[1], rows.shape[1], mean_squared)
 
 
-def _measured(radii: Float64[np.ndarray, "n 1"], d: int, mean_squared: bool) -> Float64[np.ndarray, " n"]:
-    return np.square(radii[:, 0]) / d if mean_squared else radii[:, 0]
+def _mean(radii: Float64[np.ndarray, "n 1"], d: int, mean_squared: bool) -> float:
+    return float(np.square(radii).mean() / d if mean_squared else radii.mean())
