@@ -62,6 +62,9 @@ def _of(generation: Generation, data: Splits, ctx: Context, metric: Metric) -> l
     kept = [value for value in first if value.of != "training" and value in second]
     if not any(value.of == "samples" for value in kept):
         raise BadInput(f"{type(metric).__name__} needs T_{generation.number}, which is unknown: the chain was adopted without --train.")
+    if lost := sorted({value.name for value in first if value.of == "samples" and value not in second}):
+        who = f"{type(metric).__name__} leaves out {', '.join(lost)}"
+        warnings.warn(f"{who}, which needs T_{generation.number}; it is unknown: the chain was adopted without --train.", stacklevel=3)
     return kept
 
 

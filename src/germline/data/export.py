@@ -26,7 +26,7 @@ BLOCK, SHARD = 500, 5_000
 
 
 def export(pool: Pool, classes: tuple[str, ...], out: Path | str, format: Format = "imagefolder", progress: Progress = silent) -> None:
-    """Write a pool to the new folder ``out``: lossless PNGs with condition and origin (generation, row).
+    """Write a pool to the new folder ``out``: lossless PNGs with condition, origin (generation, row) and, if they differ, log-weights.
 
     "imagefolder": a sub-folder a class and ``metadata.jsonl``. "parquet": ``data-00000-of-0000N.parquet`` with the datasets
     library's Image and ClassLabel. "webdataset": ``00000.tar``, ... of KEY.png, KEY.cls or KEY.txt, and KEY.json, with equal bytes for
@@ -64,11 +64,12 @@ def export(pool: Pool, classes: tuple[str, ...], out: Path | str, format: Format
 
 @dataclass(frozen=True)
 class _Plan:
-    """Rows in all, class names, and the folder of each class; no names when the conditions are prompts."""
+    """Rows in all, class names, and the folder of each class; no names when the conditions are prompts. Whether rows are ``weighed``."""
 
     rows: int
     classes: tuple[str, ...]
     folders: tuple[str, ...]
+    weighed: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,20 +81,21 @@ class _Row:
     condition: int | str
     generation: int
     row: int
+    log_weight: float
 
 
 def _plan(pool: Pool, classes: tuple[str, ...]) -> _Plan:
     if not len(pool):
         raise BadInput("export was given an empty pool; there is nothing to write.")
     if not np.issubdtype(pool.condition.dtype, np.integer):
-        return _Plan(len(pool), (), ())
+        return _Plan(len(pool), (), (), bool(pool.log_weight.any()))
     bad = np.flatnonzero((pool.condition < 0) | (pool.condition >= len(classes)))
     if len(bad):
         raise BadInput(f"Row {bad[0]} has condition {pool.condition[bad[0]]}, but the classes count from 0 to {len(classes) - 1}.")
     folders = [_folder_name(name) or str(number) for number, name in enumerate(classes)]
     lower = [name.lower() for name in folders]
     unique = [name if lower.count(name.lower()) == 1 else f"{number}-{name}" for number, name in enumerate(folders)]
-    return _Plan(len(pool), tuple(classes), tuple(unique))
+    return _Plan(len(pool), tuple(classes), tuple(unique), bool(pool.log_weight.any()))
 
 
 def _folder_name(name: str) -> str:
@@ -108,7 +110,9 @@ def _rows(pool: Pool) -> Iterator[_Row]:
         block = pool.take(np.arange(start, min(start + BLOCK, len(pool))))
         for offset, image in enumerate(block.images[:]):
             generation, row = (int(value) for value in block.origin[offset])
-            yield _Row(f"{start + offset:0{width}d}", _png(image), block.condition[offset].item(), generation, row)
+            yield _Row(
+                f"{start + offset:0{width}d}", _png(image), block.condition[offset].item(), generation, row, float(block.log_weight[offset])
+            )
 
 
 def _png(image: np.ndarray) -> bytes:
@@ -121,7 +125,8 @@ def _about(row: _Row, plan: _Plan) -> dict[str, Json]:
     condition: dict[str, Json] = {"text": row.condition}
     if isinstance(row.condition, int):
         condition = {"label": row.condition, "class": plan.classes[row.condition]}
-    return {**condition, "generation": row.generation, "row": row.row}
+    weight: dict[str, Json] = {"log_weight": row.log_weight} if plan.weighed else {}
+    return {**condition, "generation": row.generation, "row": row.row, **weight}
 
 
 def _imagefolder(rows: Iterator[_Row], plan: _Plan, out: Path, advance: Advance) -> None:
@@ -141,11 +146,13 @@ def _imagefolder(rows: Iterator[_Row], plan: _Plan, out: Path, advance: Advance)
 def _parquet(rows: Iterator[_Row], plan: _Plan, out: Path, advance: Advance) -> None:
     condition = ("label", pa.int64()) if plan.classes else ("text", pa.string())
     image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    schema = pa.schema([("image", image), condition, ("generation", pa.int64()), ("row", pa.int64())])
+    weight = [("log_weight", pa.float64())] if plan.weighed else []
+    schema = pa.schema([("image", image), condition, ("generation", pa.int64()), ("row", pa.int64()), *weight])
     features: dict[str, Json] = {
         "image": {"_type": "Image"},
         condition[0]: {"names": list(plan.classes), "_type": "ClassLabel"} if plan.classes else {"dtype": "string", "_type": "Value"},
         **{name: {"dtype": "int64", "_type": "Value"} for name in ("generation", "row")},
+        **{name: {"dtype": "float64", "_type": "Value"} for name, _ in weight},
     }
     schema = schema.with_metadata({"huggingface": json.dumps({"info": {"features": features}})})
     shards = -(-plan.rows // SHARD)
@@ -157,6 +164,7 @@ def _parquet(rows: Iterator[_Row], plan: _Plan, out: Path, advance: Advance) -> 
                     condition[0]: [row.condition for row in block],
                     "generation": [row.generation for row in block],
                     "row": [row.row for row in block],
+                    **{name: [row.log_weight for row in block] for name, _ in weight},
                 }
                 file.write_table(pa.table(columns, schema))
                 advance(len(block))

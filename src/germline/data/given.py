@@ -123,12 +123,13 @@ def _cut(where: str, labels: np.ndarray, classes: tuple[str, ...], shares: Mappi
     for place, label in enumerate(groups):
         members = np.arange(len(labels)) if label is None else np.flatnonzero(labels == label)
         members = rng(0, REAL, "adopt", place).permutation(members)
+        total = len(members)
         for part, share in shares.items():
-            count = int(share * len(members))
+            count = int(share * total)
             if count < 1:
                 who = "R" if label is None else f"class {classes[int(label)]!r}"
                 raise BadInput(
-                    f"{where}: {who} has {len(members)} images, too few to cut {part} from it; add images, give --{part.replace('_', '-')},"
+                    f"{where}: {who} has {total} images, too few to cut {part} from it; add images, give --{part.replace('_', '-')},"
                     f" or raise --{part.replace('_', '-')}-share."
                 )
             taken[part].append(members[:count])

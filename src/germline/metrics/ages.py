@@ -13,7 +13,8 @@ from germline.core.measurement import Measurement
 class Ages:
     """Of T_g: ``mean_age`` of its made rows in generations, weighted as the trainer weights them, and its effective sample size ``ess``.
 
-    The age of a row that generation h made is g - h: 1 for those of the generation before. Without made rows there is no age.
+    The age of a row that generation h made is g - h: 1 for those of the generation before. Without made rows there is no age, and
+    rows of unknown origin have none.
 
     Source: ess, (sum w)^2 / sum w^2, Kong 1992; the age is ours.
     """
@@ -22,7 +23,7 @@ class Ages:
         """Return the two numbers of the training set."""
         training, n = evidence.training, len(evidence.training)
         out = [Measurement("ess", effective_sample_size(training.log_weight), of="training", n=n, better="high")]
-        made = training.take(~training.real & (training.log_weight > -np.inf))
+        made = training.take((training.generation >= 0) & (training.log_weight > -np.inf))
         if len(made):
             age = mean_age(evidence.ctx.generation - made.generation, made.log_weight)
             out.append(Measurement("mean_age", age, of="training", n=len(made)))

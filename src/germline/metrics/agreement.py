@@ -43,6 +43,8 @@ class Agreement:
                 raise BadInput(
                     f"Agreement needs classes as conditions, but those of the {of} are {pool.condition.dtype}; use a prompt scorer."
                 )
+            if untold := int((pool.condition < 0).sum()):
+                raise BadInput(f"Agreement: {untold} of {len(pool)} rows of the {of} have no label; adopt images with labels.")
             value, low, high = share(self.classifier.predict(pool, evidence.ctx) == pool.condition)
             who, classes = name_of(self.classifier), len(evidence.data.classes)
             out.append(Measurement("agreement", value, of, len(pool), who, d=classes, low=low, high=high, better="high"))

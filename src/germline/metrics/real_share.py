@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from germline.core.errors import BadInput
 from germline.core.evidence import Evidence
 from germline.core.measurement import Measurement
+from germline.core.pool import UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -14,6 +16,12 @@ class RealShare:
     version: ClassVar[int] = 2  # mean_age and ess went to Ages
 
     def __call__(self, evidence: Evidence) -> list[Measurement]:
-        """Return the share, of the training set."""
+        """Return the share, of the training set.
+
+        Raises:
+            BadInput: the origin of some row is unknown.
+        """
         training = evidence.training
+        if strange := int((training.generation == UNKNOWN).sum()):
+            raise BadInput(f"RealShare: the origin of {strange} of {len(training)} rows of T_g is unknown, so their real share is, too.")
         return [Measurement("real_share", float(training.real.mean()), of="training", n=len(training))]
