@@ -1,5 +1,6 @@
 """The FID's network: torch-fidelity's own call gives the same numbers; only the published file may be called FID."""
 
+import subprocess
 import sys
 
 import numpy as np
@@ -13,7 +14,7 @@ from germline.core.errors import BadInput, MissingExtra
 from germline.core.pool import Pool
 from germline.features import PCA, Inception, inception
 
-IMAGES = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+IMAGES = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -58,17 +59,17 @@ def test_features_are_those_of_torch_fidelity(extractor, reference):
     found = extractor(Pool.of(IMAGES), Context(1, 0, None))
     with torch.inference_mode():
         (expected,) = reference(torch.from_numpy(IMAGES.transpose(0, 3, 1, 2).copy()))
-    assert found.shape == (3, 2048)
+    assert found.shape == (2, 2048)
     assert found.std() > 0.1, "the random network says something"
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-5, atol=1e-5)
 
 
 def test_grey_is_three_equal_channels_and_rows_stand_alone(extractor, tmp_path):
-    ctx = Context(1, 0, None, cache=Cache(tmp_path), execution=Execution(block=2))
+    ctx = Context(1, 0, None, cache=Cache(tmp_path), execution=Execution(block=1))
     grey = IMAGES[..., :1]
     whole = ctx.features(extractor, Pool.of(grey))
     np.testing.assert_array_equal(ctx.features(extractor, Pool.of(np.repeat(grey, 3, axis=3))), whole)
-    np.testing.assert_array_equal(ctx.features(extractor, Pool.of(grey, np.ones(3, np.int64)).take([2, 0])), whole[[2, 0]])
+    np.testing.assert_array_equal(ctx.features(extractor, Pool.of(grey, np.ones(2, np.int64)).take([1])), whole[[1]])
 
 
 def test_only_the_published_file_is_called_fid(weights, extractor, tmp_path):
@@ -95,7 +96,11 @@ def test_faults_are_named(weights, tmp_path):
 
 
 def test_torchvision_is_not_needed_and_torch_fidelity_stays_whole(reference):
-    assert not [name for name in sys.modules if name.split(".")[0] in ("torch_fidelity", "torchvision")]
+    code = (
+        "import sys; sys.modules['torchvision'] = None; from germline.features import inception; inception._architecture();"
+        " assert not [name for name in sys.modules if name.startswith('torch_fidelity')]"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_without_torch_fidelity_the_extra_is_named(weights, monkeypatch):

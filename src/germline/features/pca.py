@@ -14,6 +14,8 @@ from germline.core.names import name_of
 from germline.core.pool import Pool
 from germline.core.protocols import Extractor
 
+MANY = 8192  # features whose covariance still fits
+
 
 @dataclass(frozen=True)
 class PCA:
@@ -67,11 +69,18 @@ class PCA:
 
 
 def principal(centred: Float64[np.ndarray, "n f"], dims: int) -> dict[str, np.ndarray]:
-    """Return ``directions`` (f, dims), largest variance first, and ``explained``, their share of all variance."""
-    covariance = centred.T @ centred / len(centred)
-    size = len(covariance)
-    variance, directions = eigh(covariance, subset_by_index=(size - dims, size - 1))
+    """Return ``directions`` (f, dims), largest variance first, and ``explained``, their share of all variance.
+
+    Of very many features and fewer rows, no covariance is made: with X X^T u = n v u, X^T u / sqrt(n v) is a direction of variance v.
+    """
+    rows, size = centred.shape
+    by_rows = size > max(rows, MANY)
+    matrix = (centred @ centred.T if by_rows else centred.T @ centred) / rows
+    last = len(matrix) - 1
+    variance, directions = eigh(matrix, subset_by_index=(last - dims + 1, last))
     directions = directions[:, ::-1]
+    if by_rows:
+        directions = centred.T @ directions / np.sqrt(np.maximum(rows * variance[::-1], np.finfo(np.float64).tiny))
     largest = directions[np.abs(directions).argmax(axis=0), np.arange(dims)]
-    total = np.trace(covariance)
+    total = np.trace(matrix)
     return {"directions": directions * np.sign(largest), "explained": np.asarray(variance.sum() / total if total > 0 else 1.0)}
