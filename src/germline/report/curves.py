@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from germline.core.digest import Json
+from germline.core.intervals import ENOUGH, Interval, over_seeds
 from germline.core.measurement import Measurement
 from germline.report import glossary
 from germline.report.arms import Arm, Group, Run
-from germline.report.figures import Figure, generation_axis, layout, line
+from germline.report.figures import Figure, band, generation_axis, layout, line
 from germline.report.text import count, number
 
 Points = dict[int, Measurement]  # by generation
@@ -45,6 +46,12 @@ class Series:
         points = [self.of(self.main, run).get(generation) for run in arm.runs]
         values = [point.value for point in points if point is not None]
         return fmean(values) if len(values) == len(arm.runs) else None
+
+    def interval(self, arm: Arm, generation: int) -> Interval | None:
+        """Return the mean over an arm's seeds with its t-interval, None where a seed is missing."""
+        points = [self.of(self.main, run).get(generation) for run in arm.runs]
+        values = [point.value for point in points if point is not None]
+        return over_seeds(values) if len(values) == len(arm.runs) else None
 
     def ends(self, arm: Arm) -> tuple[float, float] | None:
         """Return the arm's first and last value (the means over its seeds)."""
@@ -142,7 +149,7 @@ def _panel(series: Series, group: Group, title: str) -> Panel:
         title=title,
         direction=glossary.direction(series.better),
         meaning=glossary.entry(series.key.name).meaning,
-        conditions=_conditions(series),
+        conditions=_conditions(series, group),
         spoken=_spoken(series, group),
         figure=figure,
     )
@@ -159,12 +166,20 @@ def _arm(series: Series, arm: Arm) -> list[dict[str, Json]]:
         points = series.of(series.main, run)
         if points and len(arm) > 1:
             traces.append(line(list(points), [v.value for v in points.values()], f"{arm.name}, seed {run.seed}", arm.style, width=0.7))
+    traces = [*_band(series, arm), *traces]
     means = {g: value for g in range(arm.length) if (value := series.mean(arm, g)) is not None}
     if means:
         label = arm.name if len(arm) == 1 else f"{arm.name}, mean of {len(arm)} seeds"
         bounds = _bounds(series.of(series.main, arm.shown)) if len(arm) == 1 else None
         traces.append(line(list(means), list(means.values()), label, arm.style, marked=True, bounds=bounds))
     return traces
+
+
+def _band(series: Series, arm: Arm) -> list[dict[str, Json]]:
+    """Return the t-interval over the seeds as a band; nothing under three seeds."""
+    intervals = {g: found for g in range(arm.length) if (found := series.interval(arm, g)) is not None}
+    ends = {g: (one.low, one.high) for g, one in intervals.items() if one.low is not None and one.high is not None}
+    return [band(list(ends), [low for low, _ in ends.values()], [high for _, high in ends.values()], arm.style)] if ends else []
 
 
 def _bounds(points: Points) -> list[tuple[float, float]] | None:
@@ -192,7 +207,7 @@ def _positive(series: Series) -> bool:
     return all(point.value >= 0 for runs in series.points.values() for points in runs.values() for point in points.values())
 
 
-def _conditions(series: Series) -> str:
+def _conditions(series: Series, group: Group) -> str:
     """Return what must be equal to compare, and which lines there are."""
     key = series.key
     rows = {what: _rows(series, what) for what in ("samples", "training", "reference")}
@@ -204,6 +219,9 @@ def _conditions(series: Series) -> str:
     lines = "Solid: samples." if series.main == "samples" else ""
     lines += " Dotted: training sets." if series.main != "training" and series.points.get("training") else ""
     lines += " Dashed: real images." if series.points.get("reference") else ""
+    lines += " Bands: 95 % t-interval over seeds; thin lines: single seeds." if group.most_seeds >= ENOUGH else ""
+    noisy = any(len(arm) == 1 and _bounds(series.of(series.main, arm.shown)) for arm in group.arms)
+    lines += " Whiskers: metric noise of one seed, not the spread of seeds." if noisy else ""
     return f"{'; '.join(facts)}. {lines}".strip(". ").strip() + "." if facts or lines else ""
 
 

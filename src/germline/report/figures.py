@@ -39,7 +39,7 @@ def marker(style: int) -> str:
 
 
 def line(
-    x: Sequence[int],
+    x: Sequence[float],
     y: Sequence[float],
     name: str,
     style: int | None,
@@ -65,6 +65,39 @@ def line(
     if bounds is not None:
         high, low = [b[1] - v for b, v in zip(bounds, y, strict=True)], [v - b[0] for b, v in zip(bounds, y, strict=True)]
         trace["error_y"] = {"type": "data", "array": list(high), "arrayminus": list(low), "thickness": 1, "width": 2, "color": paint}
+    return trace
+
+
+def band(x: Sequence[int], low: Sequence[float], high: Sequence[float], style: int) -> dict[str, Json]:
+    """Return a filled band between ``low`` and ``high`` over generations, in the arm's colour."""
+    red, green, blue = (int(colour(style)[i : i + 2], 16) for i in (1, 3, 5))
+    trace: dict[str, Json] = go.Scatter(
+        x=[*x, *reversed(x)],
+        y=[*high, *reversed(low)],
+        mode="lines",
+        line={"width": 0},
+        fill="toself",
+        fillcolor=f"rgba({red},{green},{blue},0.16)",
+        legendgroup=f"arm{style}",
+        hoverinfo="skip",
+        showlegend=False,
+    ).to_plotly_json()
+    return trace
+
+
+def scatter(x: Sequence[float], y: Sequence[float], name: str, style: int, hover: Sequence[str]) -> dict[str, Json]:
+    """Return an arm's points, each with a text of its own."""
+    trace: dict[str, Json] = go.Scatter(
+        x=list(x),
+        y=list(y),
+        name=escape(name),
+        mode="markers",
+        marker={"symbol": marker(style), "size": 6, "color": colour(style), "opacity": 0.75},
+        legendgroup=f"arm{style}",
+        hovertext=[escape(text) for text in hover],
+        hovertemplate="%{hovertext}<br>H %{x:.4~g}, log10 GS %{y:.3~g}<extra></extra>",
+        showlegend=False,
+    ).to_plotly_json()
     return trace
 
 

@@ -20,6 +20,7 @@ from germline.report.arms import Group, groups
 from germline.report.composition import Composition, colour, compositions
 from germline.report.curves import Panel, constants, panels
 from germline.report.grids import Grid, grid
+from germline.report.law import Law, laws
 from germline.report.neighbours import Gallery, Strip, galleries
 from germline.report.statement import Statement, statement
 from germline.report.text import number
@@ -36,6 +37,7 @@ class Chapter:
     grid: Grid
     panels: list[Panel]
     constants: list[str]
+    laws: list[Law]
     held_out: Strip
     galleries: list[Gallery]
     compositions: list[Composition]
@@ -88,6 +90,7 @@ def _chapter(group: Group, share: float, advance: Advance) -> Chapter:
         grid=shown,
         panels=drawn,
         constants=constants(group),
+        laws=laws(group),
         held_out=held_out,
         galleries=gallery,
         compositions=composed,
