@@ -22,7 +22,9 @@ KNOWN = {
         "How far the samples as a whole lie from held-out real images, by a polynomial kernel of features (the KID, in another extractor's"
         " features). Unlike the Frechet distance it is 0 on average for a perfect model, whatever the number of images.",
     ),
-    "coverage": Entry("Coverage", "Share of held-out real images that are nearer to a sample than to their nearest other held-out images."),
+    "coverage": Entry(
+        "Coverage", "Share of held-out real images that are nearer to a sample than to their k-th nearest other held-out image."
+    ),
     "precision": Entry("Precision", "Share of samples that lie among held-out real images: within reach of one of them. Fidelity."),
     "recall": Entry("Recall", "Share of held-out real images that lie among the samples: within reach of one of them. Diversity."),
     "density": Entry(

@@ -62,10 +62,11 @@ def statement(group: Group) -> Statement:
 
 
 def headline(found: list[Series]) -> list[list[Series]]:
-    """Return the series to name first: of fidelity and diversity, else of the first two metrics; one list a metric."""
+    """Return the series to name first: of fidelity and diversity, else of the first two metrics; one list a metric, at its lowest k."""
     names = list(dict.fromkeys(series.key.name for series in found))
     named = [name for key in HEADLINE for name in names if name.startswith(key)][:2] or names[:2]
-    return [[series for series in found if series.key.name == name] for name in named]
+    lowest = {name: min(series.key.k or 0 for series in found if series.key.name == name) for name in named}
+    return [[series for series in found if series.key.name == name and (series.key.k or 0) == lowest[name]] for name in named]
 
 
 def _lead(group: Group) -> str:

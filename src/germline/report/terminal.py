@@ -11,14 +11,24 @@ from germline.core.measurement import Measurement
 from germline.report.glossary import rank
 
 console = Console(width=None if sys.stdout.isatty() else 120)
-ASIDE = ("mnnd", "entropy_copies")  # levels to compare with, not results
+ASIDE = (
+    "mnnd",
+    "entropy_copies",
+    "density",
+    "effective_rank",
+    "variance",
+    "duplicates",
+    "training_copies",
+    "class_entropy",
+)  # in the table only
 Rows = Sequence[tuple[int, Sequence[Measurement]]]
 
 
 def label(measurement: Measurement) -> str:
-    """Return a measurement's name with the features it was measured in."""
+    """Return a measurement's name with the features it was measured in, and the number of neighbours where that is not 1."""
     plain = measurement.extractor is None or "-" in measurement.name
-    return measurement.name if plain else f"{measurement.name}, {measurement.extractor}"
+    neighbours = "" if measurement.k in (None, 1) else f", k = {measurement.k}"
+    return f"{measurement.name}{'' if plain else f', {measurement.extractor}'}{neighbours}"
 
 
 def one_line(number: int, values: Sequence[Measurement]) -> str:
