@@ -94,9 +94,17 @@ def kernel_distance(
 
 
 def other_sums(a: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, " n"]:
-    """Return for every row the sum of its kernel with every other row."""
-    x = np.asarray(a, np.float64)
-    sums: np.ndarray = _across(a, a)[0] - (np.einsum("ij,ij->i", x, x) / x.shape[1] + 1) ** 3
+    """Return for every row the sum of its kernel with every other row; of two tiles that mirror each other, one is computed."""
+    sums = np.zeros(len(a))
+    for rows in slices(len(a), TILE):
+        for columns in slices(len(a), TILE):
+            if rows.start <= columns.start:
+                kernel = _kernel(a[rows], a[columns])
+                if rows == columns:
+                    np.fill_diagonal(kernel, 0)
+                else:
+                    sums[columns] += kernel.sum(axis=0)
+                sums[rows] += kernel.sum(axis=1)
     return sums
 
 
@@ -104,12 +112,17 @@ def _across(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> tuple[F
     """Return the sums of k(a_i, b_j) over j, and over i, one tile at a time."""
     over_b, over_a = np.zeros(len(a)), np.zeros(len(b))
     for rows in slices(len(a), TILE):
-        x = np.asarray(a[rows], np.float64) / a.shape[1]
         for columns in slices(len(b), TILE):
-            base = x @ np.asarray(b[columns], np.float64).T
-            base += 1
-            kernel = np.square(base)
-            kernel *= base
+            kernel = _kernel(a[rows], b[columns])
             over_b[rows] += kernel.sum(axis=1)
             over_a[columns] += kernel.sum(axis=0)
     return over_b, over_a
+
+
+def _kernel(a: Float[np.ndarray, "n d"], b: Float[np.ndarray, "m d"]) -> Float64[np.ndarray, "n m"]:
+    """Return (x.y / d + 1)^3."""
+    base: np.ndarray = (np.asarray(a, np.float64) / a.shape[1]) @ np.asarray(b, np.float64).T
+    base += 1
+    kernel: np.ndarray = np.square(base)
+    kernel *= base
+    return kernel
