@@ -123,7 +123,9 @@ def test_faults_are_named(folders, tmp_path, ctx):
     shutil.copytree(root / "vit", tmp_path / "pickled")
     (tmp_path / "pickled" / "model.safetensors").rename(tmp_path / "pickled" / "pytorch_model.bin")
     with pytest.raises(BadInput, match=r"pickled should hold .* but has no \*\.safetensors"):
-        HuggingFace(tmp_path / "pickled")
+        HuggingFace(tmp_path / "pickled")(Pool.of(IMAGES), ctx)
+    with pytest.raises(BadInput, match=r"pickled should hold"):
+        _ = HuggingFace(tmp_path / "pickled").name
     with pytest.raises(BadInput, match=r"convnext has maps, \(5, 24, 1, 1\), and no class token; use its pooled output"):
         HuggingFace(root / "convnext")(Pool.of(IMAGES), ctx)
     shutil.copytree(root / "vit", tmp_path / "cut")

@@ -45,12 +45,6 @@ class HuggingFace:
 
     def __post_init__(self) -> None:
         foreign.present(self.weights, "HuggingFace")
-        for name in ("config.json", "preprocessor_config.json", WEIGHTS):
-            if not any(self.weights.glob(name)):
-                raise BadInput(
-                    f"HuggingFace: {self.weights} should hold config.json, preprocessor_config.json and safetensors, but has no {name};"
-                    " save the model and its image processor there with save_pretrained."
-                )
 
     @property
     def name(self) -> str:
@@ -114,9 +108,20 @@ def from_hub(name: str, revision: str = "main") -> Path:
         raise BadInput(f"{name!r} is neither a folder here nor a model that the hub gives ({reason}). Give a folder with it.") from error
 
 
+def _whole(folder: Path) -> None:
+    """Refuse a folder that lacks a file."""
+    for name in ("config.json", "preprocessor_config.json", WEIGHTS):
+        if not any(folder.glob(name)):
+            raise BadInput(
+                f"HuggingFace: {folder} should hold config.json, preprocessor_config.json and safetensors, but has no {name};"
+                " save the model and its image processor there with save_pretrained."
+            )
+
+
 @lru_cache(maxsize=64)
 def _kind(folder: Path) -> tuple[str, int]:
     """Return the model's type and the width of its features."""
+    _whole(folder)
     config = json.loads((folder / "config.json").read_text())
     vision = config.get("vision_config", config)
     return str(config.get("model_type")).removesuffix("_vision_model"), int(vision.get("hidden_size") or vision["hidden_sizes"][-1])
@@ -125,6 +130,7 @@ def _kind(folder: Path) -> tuple[str, int]:
 @lru_cache(maxsize=1)
 def _loaded(folder: Path, content: str, pooled: bool) -> tuple[_Model, _Prepare]:
     """Return the model, and what brings images into its form; ``content`` is the folder's hash, so a changed one is loaded anew."""
+    _whole(folder)
     try:
         from safetensors import SafetensorError
         from transformers import AutoImageProcessor, AutoModel
