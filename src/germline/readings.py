@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from germline.core.balls import held_by
 from germline.core.context import Context
 from germline.core.neighbours import nearest
 from germline.core.pool import Pool
@@ -132,7 +133,7 @@ def _distance(s: np.ndarray, x: np.ndarray, r: np.ndarray) -> _Cell:
 
 def _precision(s: np.ndarray, x: np.ndarray, radii: np.ndarray) -> _Cell:
     """Share of samples inside the 5-NN balls of held-out rows (arXiv 1904.06991)."""
-    inside = (np.sqrt(np.maximum(_squared(s, x), 0)) < radii[:, -1]).any(axis=1)
+    inside = held_by(s, x, radii[:, -1]) > 0
     return _share("fidelity", "precision", inside, 0.1, reference=float("nan"))
 
 
@@ -198,8 +199,3 @@ def _mean(axis: AxisName, name: str, values: Float[np.ndarray, " n"], reference:
 
 def _replace(cell: _Cell, material: float) -> _Cell:
     return _Cell(cell.axis, cell.name, cell.value, cell.noise, cell.better, cell.reference, material)
-
-
-def _squared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    out: np.ndarray = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
-    return out
