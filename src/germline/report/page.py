@@ -18,6 +18,7 @@ from germline.core.splits import Splits
 from germline.report import figures, tables
 from germline.report.arms import Group, groups
 from germline.report.composition import Composition, colour, compositions
+from germline.report.contrasts import Contrasts, contrasts
 from germline.report.curves import Panel, constants, panels
 from germline.report.grids import Grid, grid
 from germline.report.law import Law, laws
@@ -38,6 +39,7 @@ class Chapter:
     panels: list[Panel]
     constants: list[str]
     laws: list[Law]
+    contrasts: Contrasts | None
     held_out: Strip
     galleries: list[Gallery]
     compositions: list[Composition]
@@ -91,6 +93,7 @@ def _chapter(group: Group, share: float, advance: Advance) -> Chapter:
         panels=drawn,
         constants=constants(group),
         laws=laws(group),
+        contrasts=contrasts(group),
         held_out=held_out,
         galleries=gallery,
         compositions=composed,

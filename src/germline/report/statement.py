@@ -113,4 +113,4 @@ def _seeds(group: Group) -> str:
     if group.seeds < ENOUGH:
         seeds = "one seed" if group.seeds == 1 else plural(group.seeds, "seed")
         return f"{seeds.capitalize()}: differences between remedies are not significance-tested."
-    return f"{plural(group.seeds, 'seed')} an arm: values are means over seeds. No significance test was made."
+    return f"{plural(group.seeds, 'seed')} an arm: means over seeds. Paired differences, with intervals, are below."
