@@ -99,4 +99,5 @@ def test_a_pair_is_a_model():
 
     pair = Pair(Exact(GOOD), Exact(BAD), 1.5)
     assert pair.null == 2
+    assert (pair.evaluations, Pair(pair.good, pair.bad, 1.0).evaluations, Pair(pair, pair, 2.0).evaluations) == (2, 1, 4)
     torch.testing.assert_close(pair.denoiser()(START, SIGMA, LABELS), Extrapolated(GOOD, BAD, 1.5)(START, SIGMA, LABELS))

@@ -80,6 +80,12 @@ class Pair(Generic[M]):
         """The condition that stands for none."""
         return self.good.null
 
+    @property
+    def evaluations(self) -> int:
+        """Network evaluations that one call of the denoiser costs: one a model, and none for a bad one that has no say."""
+        parts = (self.good,) if self.scale == 1 else (self.good, self.bad)
+        return sum(int(getattr(part, "evaluations", 1)) for part in parts)
+
     def denoiser(self, precision: str = "fp32") -> Extrapolated:
         """Return the extrapolating denoiser."""
         return Extrapolated(self.good.denoiser(precision), self.bad.denoiser(precision), self.scale)
