@@ -53,6 +53,8 @@ SAMPLE_FIELDS = {
     "among": "real",
     "classifier": Oracle(),
     "trainer": FitGaussian(),
+    "CommandTrainer.command": "train {data} {out}",
+    "CommandSampler.command": "sample {model} {out} {n}",
     "sampler": DrawGaussian(7),
 }
 SMALLER = {"PCA": {"dims": 4}}  # images of 4 x 4 have no 64 directions
@@ -70,7 +72,10 @@ def parts(folder: str) -> list[type]:
 def example(part: type) -> object:
     """Return a part with example values for the fields that have no default."""
     fields = [f for f in dataclasses.fields(part) if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
-    return part(**{f.name: SAMPLE_FIELDS[f.name] for f in fields}, **SMALLER.get(part.__name__, {}))
+    return part(
+        **{f.name: SAMPLE_FIELDS.get(f"{part.__name__}.{f.name}", SAMPLE_FIELDS.get(f.name)) for f in fields},
+        **SMALLER.get(part.__name__, {}),
+    )
 
 
 def cases(*folders: str):

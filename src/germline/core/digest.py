@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+OF_NO_CONSEQUENCE = {"identity": False}  # metadata of a field that changes no result: how long to wait, say
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
@@ -51,7 +52,9 @@ def describe(part: object) -> Json:
         TypeError: a field holds something that is not configuration (a tensor, an open file, ...).
     """
     if dataclasses.is_dataclass(part) and not isinstance(part, type):
-        fields: dict[str, Json] = {f.name: describe(getattr(part, f.name)) for f in dataclasses.fields(part)}
+        fields: dict[str, Json] = {
+            f.name: describe(getattr(part, f.name)) for f in dataclasses.fields(part) if f.metadata.get("identity", True)
+        }
         return {"part": name_of(type(part)), "version": getattr(part, "version", 1), **fields}
     if part is None or isinstance(part, bool | int | float | str):
         return part

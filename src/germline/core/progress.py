@@ -75,7 +75,7 @@ class _Lines:
     def __call__(self, more: int) -> None:
         self._done += more
         now = time.monotonic()
-        if now - self._shown >= 10 and self._done:
-            self._shown = now
-            eta = (now - self._start) / self._done * (self._total - self._done)
-            print(f"{self._what}: {self._done}/{self._total}, eta {eta:.0f} s", file=sys.stderr, flush=True)
+        if now - self._shown >= 10:
+            self._shown, so_far = now, now - self._start
+            left = f"eta {so_far / self._done * (self._total - self._done):.0f} s" if self._done else f"{so_far:.0f} s so far"
+            print(f"{self._what}: {self._done}/{self._total}, {left}", file=sys.stderr, flush=True)

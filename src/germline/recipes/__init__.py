@@ -4,6 +4,7 @@ from germline.recipes import (
     accumulate,
     accumulate_subsample,
     centre_matching,
+    command,
     curation,
     density_ratio,
     entropy,
@@ -30,6 +31,7 @@ ALL = (
     k_means_coverage,
     centre_matching,
     density_ratio,
+    command,
 )
 
 __all__ = ["ALL"]
