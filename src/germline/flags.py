@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 import tyro
 
@@ -22,6 +22,8 @@ class RunFlags:
         generations: generations after generation 0. Raising it later goes on.
         seed: of every random draw.
         preset: the scale: "embedded" takes minutes, "paper" is what the paper states.
+        stop_on: stop after the generation whose verdict is this, and name the best one; running again without it goes on.
+        rollback: start from the best generation of this run, with this recipe from there on.
         dry_run: print parts, rows, images, bytes and a time estimate, and stop.
         accept_drift: go on although library versions changed since the run began.
         json: print JSON.
@@ -31,6 +33,8 @@ class RunFlags:
     generations: int = 5
     seed: int = 0
     preset: str = "embedded"
+    stop_on: tuple[Literal["collapsing", "diverging"], ...] = ()
+    rollback: Path | None = None
     dry_run: bool = False
     accept_drift: bool = False
     json: bool = False
@@ -52,7 +56,7 @@ def parse(name: str, arguments: Sequence[str]) -> Parsed:
     Raises:
         BadInput: there is no such recipe or preset.
     """
-    registry.find(name, registry.recipe_names(), "recipe")
+    registry.function_of(name)  # says so if there is none
     flags = flags_of(name, preset_of(arguments))
     given: Any = tyro.cli(
         flags, prog=f"germline run {name}", description=help_of(name), args=arguments, config=(tyro.conf.OmitArgPrefixes,)

@@ -96,8 +96,7 @@ class _Real:
         to_real = nearest(self.x, self.r)[1][:, 0]
         self.copy = float(np.quantile(to_real, COPY))
         self.novelty = float(np.log(np.maximum(to_real, 1e-9)).mean())
-        pixels = [np.asarray(pool.images[:], np.float32).reshape(len(pool), -1) for pool in (self.held_out, self.real)]
-        self.pixel_novelty = float(np.log(np.maximum(nearest(*pixels)[1][:, 0], 1e-9)).mean())
+        self.pixel_novelty = float(_log_distance(_pixels(self.held_out), _pixels(self.real)).mean())
 
     def like(self, asked: np.ndarray) -> Int[np.ndarray, " rows"]:
         """Return the held-out rows that have the class mix of ``asked``, so that a changed mix is no finding."""
@@ -159,8 +158,7 @@ def _novelty(step: Step, s: np.ndarray, real: _Real, ctx: Context, space: Extrac
     what = "training" if step.training is not None else "real"
     t = real.r if step.training is None else ctx.features(space, known).astype(np.float64)
     near = nearest(s, t)[1][:, 0]
-    pixels = [np.asarray(pool.images[:], np.float32).reshape(len(pool), -1) for pool in (step.samples, known)]
-    pixel = np.log(np.maximum(nearest(*pixels)[1][:, 0], 1e-9))
+    pixel = _log_distance(_pixels(step.samples), _pixels(known))
     return [
         _share("novelty", f"copies of {what} rows", near < real.copy, 0.1, COPY, better="low"),
         _mean("novelty", f"log pixel distance to {what} rows", pixel, real.pixel_novelty, 0.1),
@@ -184,6 +182,15 @@ def _classes(samples: Pool, s: np.ndarray, real: _Real, ctx: Context, classifier
         _Cell("diversity", "rarest class", rarest, 1 / np.sqrt(max(expected, 1)), "high", 1.0, 0.5),
         _Cell("diversity", "coverage of the worst class", worst, 0.5 / np.sqrt(size), "high", 1.0, 0.3),
     ]
+
+
+def _pixels(pool: Pool) -> Float[np.ndarray, "n p"]:
+    return np.asarray(pool.images[:], np.float32).reshape(len(pool), -1)
+
+
+def _log_distance(query: Float[np.ndarray, "n d"], base: Float[np.ndarray, "m d"]) -> Float[np.ndarray, " n"]:
+    out: np.ndarray = np.log(np.maximum(nearest(query, base)[1][:, 0], 1e-9))
+    return out
 
 
 def _share(

@@ -15,10 +15,10 @@ LAYERS = [
     ("core", "diffusion"),
     PARTS,
     ("chain",),
-    ("loop", "measure", "verdict", "cluster", "adopt"),
+    ("loop", "measure", "readings", "verdict", "cluster", "adopt"),
     ("recipes", "studies", "report", "studio"),
 ]
-LAYERS += [("estimate", "study", "plan"), ("registry", "flags", "sweep"), ("verbs",), ("cli",)]
+LAYERS += [("judge", "estimate", "study", "plan"), ("plugins",), ("registry", "flags", "sweep"), ("verbs",), ("cli",)]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(ROOT.rglob("*.py"))
 FOREIGN = ROOT / "features" / "foreign.py"  # the one file that may open a pickle, with an allow-list; see tests/features/test_foreign.py
@@ -61,10 +61,14 @@ def test_the_core_knows_no_part():
         assert imported(path) <= {"core"}, path.name
 
 
-@pytest.mark.parametrize("module", ["core", "chain", "report"])
+@pytest.mark.parametrize("module", ["core", "chain", "verdict", "report"])
 def test_imports_without_torch(module):
-    files = FILES if module == "chain" else sorted((ROOT / module).glob("*.py"))
-    names = ["germline.chain"] if module == "chain" else [f"germline.{module}.{file.stem}" for file in files if file.stem != "__init__"]
+    files = FILES if module in ("chain", "verdict") else sorted((ROOT / module).glob("*.py"))
+    names = (
+        [f"germline.{module}"]
+        if module in ("chain", "verdict")
+        else [f"germline.{module}.{file.stem}" for file in files if file.stem != "__init__"]
+    )
     code = f"import sys; sys.modules['torch'] = None; import importlib; [importlib.import_module(n) for n in {names!r}]"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from germline.core.digest import Json
 from germline.core.measurement import Measurement
+from germline.core.verdict import Verdict
 from germline.report.glossary import rank
 
 console = Console(width=None if sys.stdout.isatty() else 120)
@@ -52,6 +53,23 @@ def print_measurements(title: str, rows: Rows) -> None:
                 here = name if of == "samples" or not any(cells["samples"]) else "  of T_g"
                 table.add_row(here, *cells[of], cells["reference"][-1] if of == "samples" else "")
     console.print(table)
+
+
+def print_verdict(title: str, verdict: Verdict) -> None:
+    """Print the word, and a line an axis: what was measured, from where to where, its trend with an interval, and since when."""
+    since = "" if verdict.since is None else f" since generation {verdict.since}"
+    table = Table(title=f"{title}: [bold]{verdict.word}[/bold]{since}; best generation {verdict.best}", title_justify="left")
+    for head in ("", "says", "by", "first", "last", "a generation, 95 %", "level changes at", "real"):
+        table.add_column(head, no_wrap=head != "by")
+    for axis in verdict.axes:
+        trend = f"{axis.trend:+.3g} [{axis.trend_low:+.3g}, {axis.trend_high:+.3g}]"
+        change = "" if axis.change is None else f"{axis.change} [{axis.change_low}, {axis.change_high}]"
+        real = "" if axis.reference is None else f"{axis.reference:.3g}"
+        ends = (f"{axis.values[0]:.3g}", f"{axis.values[-1]:.3g}")
+        table.add_row(axis.name, axis.says, axis.measure, *ends, trend, change, real)
+    console.print(table)
+    for reason in verdict.because:
+        console.print(f"  {reason}")
 
 
 def _cell(values: Sequence[Measurement], name: str, of: str) -> str:

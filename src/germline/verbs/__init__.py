@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from germline.verbs.adopt import adopt
+from germline.verbs.best import best
 from germline.verbs.check import check
 from germline.verbs.export import export
 from germline.verbs.fork import fork
@@ -13,7 +14,8 @@ from germline.verbs.run import run
 from germline.verbs.show import show
 from germline.verbs.study import study
 from germline.verbs.table import table
+from germline.verbs.verdict import verdict
 
 VERBS: dict[str, Callable[..., None]] = {
-    verb.__name__: verb for verb in (ls, show, run, study, measure, table, report, check, fork, export, adopt)
+    verb.__name__: verb for verb in (ls, show, run, study, measure, verdict, best, table, report, check, fork, export, adopt)
 }

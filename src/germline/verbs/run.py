@@ -1,21 +1,26 @@
 """The loop."""
 
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from germline import registry
+from germline.chain import FORK, fork
 from germline.core import digest
 from germline.core.digest import Json
 from germline.core.progress import bars
 from germline.core.recipe import Recipe
 from germline.core.splits import Splits
+from germline.core.verdict import Verdict
 from germline.diffusion.model import ClassModel
 from germline.estimate import estimate
 from germline.flags import Parsed, parse, run_usage
+from germline.judge import judge
 from germline.loop import Loop
 from germline.measure import measure as measure_generation
 from germline.registry import plain
-from germline.report.terminal import one_line, print_parts
-from germline.verbs.arguments import FOLDER, print_json
+from germline.report.terminal import one_line, print_parts, print_verdict
+from germline.verbs.arguments import FOLDER, print_json, run_folders
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -26,8 +31,11 @@ def run(arguments: Sequence[str]) -> None:
     flags, recipe, data = given.run, registry.function_of(given.recipe)(**given.kwargs), given.real_images.load()
     if flags.dry_run:
         return dry_run(given, recipe, data)
-    path = flags.out or FOLDER / given.recipe
+    path = flags.out or FOLDER / given.recipe.rsplit(":", 1)[-1]
+    if flags.rollback is not None:
+        roll_back(flags.rollback, path)
     names: dict[str, Json] = {"recipe": given.recipe, "kwargs": plain(given.kwargs), "data": plain(given.real_images)}
+    names |= registry.packages(given.recipe, given.real_images.data)
     loop = Loop.at(path, recipe, data, seed=flags.seed, names=names, progress=bars, accept_drift=flags.accept_drift)
     for generation in loop.run(flags.generations):
         values = measure_generation(generation, data, registry.standard_metrics(), progress=bars)
@@ -35,8 +43,33 @@ def run(arguments: Sequence[str]) -> None:
             print_json({"generation": generation.number, "values": [value.to_json() for value in values]})
         else:
             print(one_line(generation.number, values), flush=True)
+        if (
+            flags.stop_on
+            and generation.number
+            and (said := judge(loop.chain, data, generations=generation.number + 1)).word in flags.stop_on
+        ):
+            return stopped(path, said, flags.json)
     if not flags.json:
         print(f"\n{path} is finished. Look at it: germline report {path}")
+
+
+def roll_back(source: Path, path: Path) -> None:
+    """Fork the run in ``source`` at its best generation into ``path``, unless that was done before."""
+    if (path / FORK).exists():
+        return
+    opened = registry.open_run(run_folders([source])[0])
+    best = judge(opened.chain, opened.data, progress=bars).best
+    fork(opened.chain.path, path, best)
+    print(f"{path} goes on from generation {best} of {opened.chain.path}, its best.", file=sys.stderr)
+
+
+def stopped(path: Path, said: Verdict, json: bool) -> None:
+    """Say that the verdict ended the run, and where to go back to."""
+    if json:
+        return print_json({"stopped": said.to_json()})
+    print_verdict(str(path), said)
+    print(f"\nStopped: {said.word}. The best generation is {said.best}: germline best {path} --out DIR")
+    print(f"Go on from it with another recipe: germline run RECIPE --rollback {path} --out NEW. Run again without --stop-on to go on here.")
 
 
 def dry_run(given: Parsed, recipe: Recipe[ClassModel], data: Splits) -> None:
