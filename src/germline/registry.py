@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar, get_type_hints
 
-from germline import recipes, studies
+from germline import plugins, recipes, studies
 from germline.adopt import ADOPTED, adopted_data
 from germline.chain import CONFIG, Chain
 from germline.core.digest import Json
@@ -52,7 +52,7 @@ class DataFlags:
     """Which real images.
 
     Attributes:
-        data: a named set (see: germline ls), or a folder, .npz, .npy or Parquet file of yours.
+        data: a named set (see: germline ls), a folder, .npz, .npy or Parquet file of yours, or module:function of your own.
         where: file or folder that has the named set, instead of the usual places.
         whole: all of a named set, instead of the embedded sizes.
         real: rows of the split R that the loop trains on; the other splits keep their sizes.
@@ -79,26 +79,64 @@ class DataFlags:
             sizes = {**(WHOLE if self.whole else EMBEDDED), "real": self.real} if self.real else None
             return NAMED[self.data](whole=self.whole, sizes=sizes, where=self.where, size=self.size)
         path = Path(self.data)
+        if not path.exists() and (":" in self.data or self.data in data_names()):
+            sizes = {**EMBEDDED, "real": self.real} if self.real else None
+            return plugins.splits(self.data, {"size": self.size, "whole": self.whole, "sizes": sizes, "where": self.where})
         if not path.exists():
-            raise BadInput(f"No data set is named {self.data!r}, and no such file exists. {did_you_mean(self.data, NAMED)}")
+            raise BadInput(f"No data set is named {self.data!r}, and no such file exists. {did_you_mean(self.data, data_names())}")
         return splits_of(path, size=self.size, skip_bad=self.skip_bad, real=self.real, progress=bars)
 
 
-def recipe_names() -> dict[str, ModuleType]:
-    """Return every recipe's module, by the name that the command line uses."""
+def recipe_names() -> dict[str, str]:
+    """Return every recipe's name on the command line, and the package that brings it: "" for our own, which no other may take."""
+    return {
+        **{name: plugins.package_of(entry) for name, entry in plugins.brought(plugins.RECIPES).items()},
+        **dict.fromkeys(_own_recipes(), ""),
+    }
+
+
+def data_names() -> dict[str, str]:
+    """Return every named data set, and the package that brings it."""
+    return {**{name: plugins.package_of(entry) for name, entry in plugins.brought(plugins.DATA).items()}, **dict.fromkeys(NAMED, "")}
+
+
+def is_recipe(name: str) -> bool:
+    """Whether a name is that of a recipe, ours or another's, or module:function."""
+    return ":" in name or name in recipe_names()
+
+
+def _own_recipes() -> dict[str, ModuleType]:
     return {module.__name__.rsplit(".", 1)[1].replace("_", "-"): module for module in recipes.ALL}
 
 
 def presets(name: str) -> dict[str, partial[Recipe[ClassModel]]]:
     """Return the presets of a recipe: the partials in its file."""
-    return {key: value for key, value in vars(find(name, recipe_names(), "recipe")).items() if isinstance(value, partial)}
+    if module := _own_recipes().get(name):
+        return {key: value for key, value in vars(module).items() if isinstance(value, partial)}
+    function_of(name)
+    return plugins.presets_of(name)
 
 
 def function_of(name: str) -> RecipeOf:
-    """Return a recipe's function."""
-    module = find(name, recipe_names(), "recipe")
-    function: RecipeOf = getattr(module, name.replace("-", "_"))
-    return function
+    """Return a recipe's function.
+
+    Raises:
+        BadInput: there is none, or it cannot be loaded.
+    """
+    if module := _own_recipes().get(name):
+        function: RecipeOf = getattr(module, name.replace("-", "_"))
+        return function
+    if ":" not in name:
+        find(name, recipe_names(), "recipe")
+    return plugins.recipe_function(name)
+
+
+def packages(recipe: str, data: str) -> dict[str, Json]:
+    """Return, for config.json, the packages that a run's recipe and data come from; nothing where they are ours."""
+    found = {} if recipe in _own_recipes() else plugins.needed(plugins.RECIPES, recipe)
+    if data not in NAMED and (":" in data or data in data_names()) and not Path(data).exists():
+        found |= plugins.needed(plugins.DATA, data)
+    return {"packages": dict(found)} if found else {}
 
 
 def recipe(name: str, kwargs: Mapping[str, Json]) -> Recipe[ClassModel]:
@@ -134,6 +172,7 @@ def standard_metrics() -> list[Metric]:
         PredictedClasses(second),
         RealShare(),
         Ages(),
+        *plugins.metrics(),
     ]
 
 
@@ -151,7 +190,7 @@ def open_run(path: Path) -> Run:
     """Return the run in a folder, its recipe and data rebuilt from config.json.
 
     Raises:
-        BadInput: the run was made in Python with parts that have no name.
+        BadInput: the run was made in Python with parts that have no name, or with a package that is not installed.
     """
     names = Chain(path).config["names"]
     assert isinstance(names, dict)
@@ -159,6 +198,8 @@ def open_run(path: Path) -> Run:
         return Run(path.name, Chain(path), None, adopted_data(Chain(path)))
     if "recipe" not in names and "study" not in names:
         raise BadInput(f"{path} was made in Python, so the command line cannot rebuild its parts; use Loop.at and measure there.")
+    if lacking := plugins.missing(_mapping(names.get("packages", {}))):
+        raise BadInput(f"{path} was made with {' and '.join(lacking)}, which is not installed here: install it to open the run.")
     made = arm(names) if "study" in names else recipe(str(names["recipe"]), _mapping(names["kwargs"]))
     flags = DataFlags(**_mapping(names["data"]))  # type: ignore[arg-type]
     return Run(path.name, Chain(path, made.founder.restore, made.trainer.restore), made, flags.load())

@@ -17,7 +17,7 @@ def show(name: Name, json: bool = False) -> None:
         name: a recipe, or a run folder (also its name in ./runs).
         json: print JSON.
     """
-    if name in registry.recipe_names():
+    if registry.is_recipe(name):
         for preset in registry.presets(name):
             parts = digest.describe(registry.function_of(name)(**registry.defaults(name, preset)))
             print_json({"preset": preset, "parts": parts}) if json else print_parts(f"{name}, preset {preset}", parts)

@@ -75,7 +75,7 @@ def study(
     if seeds < 1:
         raise BadInput(f"--seeds must be at least 1, but is {seeds}.")
     flags = data_of(name, real_images)
-    folder = out or FOLDER / name
+    folder = out or FOLDER / name.rsplit(":", 1)[-1]
     arms = arms_of(name, sweep, preset, folder, seeds, flags)
     if against:
         registry.find(against, {name_of(arm): arm for arm in arms}, "arm")
@@ -127,15 +127,20 @@ def arms_of(name: str, sweeps: tuple[str, ...], preset: str, folder: Path, seeds
         BadInput: there is no such study or recipe, or a study was given what only a recipe can take.
     """
     data: dict[str, Json] = {"data": plain(flags)}
-    studies, recipes = registry.study_names(), registry.recipe_names()
+    studies = registry.study_names()
     if name in studies:
         if sweeps or preset != "embedded":
             raise BadInput(f"{name} is a study: its arms are fixed. Sweep a recipe: germline study replace --sweep guidance-scale=1,2")
         made: Made = {arm: (recipe, {"study": name, "arm": arm}) for arm, recipe in studies[name]()}
     else:
-        registry.find(name, {**studies, **recipes}, "study or recipe")
+        if not registry.is_recipe(name):
+            registry.find(name, {**studies, **registry.recipe_names()}, "study or recipe")
+        brought = registry.packages(name, flags.data)
         swept = sweep.arms_of(name, sweeps, preset)
-        made = {arm: (registry.function_of(name)(**kwargs), {"recipe": name, "kwargs": plain(kwargs)}) for arm, kwargs in swept.items()}
+        made = {
+            arm: (registry.function_of(name)(**kwargs), {"recipe": name, "kwargs": plain(kwargs), **brought})
+            for arm, kwargs in swept.items()
+        }
     return [
         Arm(place(folder, arm, seed, seeds), recipe, seed, {**names, **data})
         for seed in range(seeds)
