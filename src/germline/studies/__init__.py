@@ -7,7 +7,15 @@ from germline.core.recipe import Recipe
 from germline.diffusion.model import ClassModel
 from germline.studies.demo import demo
 from germline.studies.entropy_drives import entropy_drives
-from germline.studies.loop import loop_scratch, loop_scratch_guided, loop_unconditional, loop_warm, loop_warm_guided, planted
+from germline.studies.loop import (
+    loop_scratch,
+    loop_scratch_guided,
+    loop_unconditional,
+    loop_warm,
+    loop_warm_guided,
+    planted,
+    planted_unconditional,
+)
 from germline.studies.rivals import rivals, rivals_digits
 from germline.studies.solver_steps import solver_steps
 
@@ -30,7 +38,8 @@ class Study:
 
 
 CELLS = tuple(
-    Study(arms, "digits") for arms in (loop_unconditional, loop_scratch, loop_scratch_guided, loop_warm, loop_warm_guided, planted)
+    Study(arms, "digits")
+    for arms in (loop_unconditional, loop_scratch, loop_scratch_guided, loop_warm, loop_warm_guided, planted, planted_unconditional)
 )
 ALL = (Study(demo), *CELLS, Study(entropy_drives, "digits"), Study(solver_steps), Study(rivals), Study(rivals_digits, "digits"))
 

@@ -49,13 +49,19 @@ def loop_warm_guided() -> Arms:
 
 
 def planted() -> Arms:
-    """The positive control: 20, 40 and 60 % real rows, in two of the cells. An effect of known size that the measures must see."""
-    for cell, setup in (
-        ("unconditional", changed(SCRATCH, label_drop=1.0, guidance_scale=0.0)),
-        ("warm-guided", changed(WARM, guidance_scale=2.0)),
-    ):
-        for share in (20, 40, 60):
-            yield f"{cell}-real-{share}", accumulate_subsample(N, real_share=share / 100, setup=setup)
+    """The positive control, warm and w = 2: 20, 40 and 60 % real rows, an effect of known size that the measures must see."""
+    yield from doses(changed(WARM, guidance_scale=2.0))
+
+
+def planted_unconditional() -> Arms:
+    """The positive control in the paper's cell: 20, 40 and 60 % real rows."""
+    yield from doses(changed(SCRATCH, label_drop=1.0, guidance_scale=0.0))
+
+
+def doses(setup: Setup) -> Arms:
+    """Yield random draws with three shares of real rows."""
+    for share in (20, 40, 60):
+        yield f"real-{share}", accumulate_subsample(N, real_share=share / 100, setup=setup)
 
 
 def arms(setup: Setup, n: int = N) -> Arms:
