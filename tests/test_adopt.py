@@ -16,13 +16,16 @@ from germline.cli import main
 from germline.core.errors import BadInput, Corrupt, GermlineError, RunConflict
 from germline.core.pool import UNKNOWN, Pool, Source
 from germline.core.splits import NAMES
+from germline.core.verdict import Verdict
 from germline.data import digits, export
 from germline.features import Classifier, Pixels
+from germline.judge import steps_of
 from germline.loop import Loop
 from germline.measure import measure
 from germline.metrics import Ages, Agreement, Coverage, Entropy, Frechet, Generalisation, RealShare
 from germline.mixers import Accumulate
 from germline.selectors import Uniform
+from germline.verdict import verdict
 
 JUDGE = Classifier(images=1_280)
 METRICS = [
@@ -64,6 +67,10 @@ def numbers(chain, data) -> list:
     return [measure(generation, data, METRICS) for generation in chain.generations()]
 
 
+def said(chain, data) -> Verdict:
+    return verdict(steps_of(chain.generations(), data), chain.context(2, data), JUDGE, replace(JUDGE, seed=1))
+
+
 def test_the_numbers_are_exactly_those_of_the_run_itself(own, tmp_path):
     place, chain, data = own
     adopted = write(read(paths(place)), tmp_path / "adopted")
@@ -74,6 +81,7 @@ def test_the_numbers_are_exactly_those_of_the_run_itself(own, tmp_path):
         assert (there.samples.images[:] == mine.samples.images[:]).all()
         assert (there.samples.condition == mine.samples.condition).all()
     assert numbers(adopted, theirs) == numbers(chain, data)
+    assert said(adopted, theirs) == said(chain, data)
 
 
 def test_weights_and_another_format_come_back_too(own, tmp_path):

@@ -78,7 +78,12 @@ def flags_of(name: str, preset: str) -> type:
 
 def help_of(name: str) -> str:
     """Return what stands above the flags in a recipe's help, examples first."""
-    examples = ["", " --out runs/mine --seed 1", " --data photos/ --size 32", *(f" --preset {p} --dry-run" for p in registry.presets(name))]
+    examples = [
+        "",
+        " --out runs/mine --seed 1",
+        " --data photos/ --size 32",
+        *(f" --preset {p} --dry-run" for p in registry.presets(name) if p != "embedded"),
+    ]
     about = (inspect.getdoc(registry.function_of(name)) or "").split("Args:")[0]
     return "Examples:\n" + "\n".join(f"  germline run {name}{flags}" for flags in examples) + f"\n\n{about}"
 

@@ -36,5 +36,6 @@ def judge(chain: Chain, data: Splits, *, generations: int | None = None, progres
 
 
 def steps_of(generations: Sequence[Generation], data: Splits) -> list[Step]:
-    """Return what the judge may see of generations: samples and, where it is known, what they were trained on."""
-    return [Step(g.samples, g.training(data) if g.training_known else None) for g in generations]
+    """Return what the judge may see of generations: samples and, where it is known of all of them, what they were trained on."""
+    known = all(g.training_known for g in generations)  # else one measure would be of two things
+    return [Step(g.samples, g.training(data) if known else None) for g in generations]

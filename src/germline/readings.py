@@ -116,7 +116,8 @@ def _row(step: Step, real: _Real, ctx: Context, space: Extractor, classifier: Cl
     x, radii = real.x[same], real.radii[same]
     cells = [_distance(s, x, real.r), _precision(s, x, radii), *_diversity(s, x, radii, real.r)]
     cells += _novelty(step, s, real, ctx, space)
-    if classifier is not None and np.issubdtype(step.samples.condition.dtype, np.integer):
+    told = np.issubdtype(step.samples.condition.dtype, np.integer) and step.samples.condition.min() >= 0  # adopted rows may be unlabelled
+    if classifier is not None and told:
         cells += _classes(step.samples, s, real, ctx, classifier)
     return cells
 
