@@ -283,7 +283,7 @@ def test_the_verbs_work_on_it_wherever_it_is_moved(own, tmp_path, capsys, monkey
     assert "theirs" in capsys.readouterr().out
     assert main(["table", str(here)]) == 0
     assert main(["report", str(here), "--out", str(tmp_path / "page.html")]) == 0
-    assert "adopted" in (tmp_path / "page.html").read_text()
+    assert "was adopted: another program made it" in (tmp_path / "page.html").read_text()
     assert main(["export", str(here), "--out", str(tmp_path / "out")]) == 0
     assert main(["export", str(here), "--what", "training", "--out", str(tmp_path / "training")]) == (0 if known else 1)
 

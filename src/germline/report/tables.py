@@ -128,6 +128,8 @@ def _command(run: Run, runs: Sequence[Run]) -> str:
         own = [word for key, value in _mapping(names.get("kwargs")).items() for word in _flag(key, value)]
         out = ["--out", _place(run.chain.path), "--generations", str(run.last.number), "--seed", str(run.seed)]
         return shlex.join(["germline", "run", str(names["recipe"]), *out, *own, *data])
+    if "adopted" in names:
+        return f"# {run.name} was adopted: another program made it"
     return f"# {run.name} was made in Python, so no command makes it again"
 
 
