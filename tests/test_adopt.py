@@ -51,6 +51,7 @@ def own(tmp_path_factory):
     list(loop.run(2))
     for g in loop.chain.generations():
         export(g.samples, data.classes, place / f"s{g.number}")
+        np.savez(place / f"s{g.number}.npz", images=g.samples.images[:], labels=g.samples.condition)
         export(g.training(data), data.classes, place / f"t{g.number}")
     for name in NAMES:
         export(getattr(data, name), data.classes, place / name)
@@ -189,6 +190,30 @@ def test_a_lost_class_and_colour_keep_their_places(own, tmp_path):
     np.savez(tmp_path / "rgb.npz", images=colour, labels=data.real.condition)
     mixed = read(Paths(tmp_path / "rgb.npz", (tmp_path / "few",)))
     assert mixed.samples[0].images.shape[1:] == mixed.data.image_shape == (8, 8, 3)
+
+
+def test_a_class_that_r_has_no_row_of_is_named_by_the_other_splits(own, tmp_path):
+    place, _, data = own
+    names = tuple(f"digit {i}" for i in range(10))
+    export(data.real.take(data.real.condition != 4), names, tmp_path / "real")
+    export(data.judge, names, tmp_path / "judge")
+    export(data.held_out, names, tmp_path / "held_out")
+    found = read(Paths(tmp_path / "real", (place / "s0.npz",), judge=tmp_path / "judge", held_out=tmp_path / "held_out"))
+    assert found.data.classes == names
+    assert (found.data.judge.condition == data.judge.condition).all()
+
+
+def test_the_judge_compares_like_with_like_and_does_without_labels(own, tmp_path):
+    place, chain, data = own
+    half = write(read(paths(place, trained=2, judge=place / "judge", held_out=None)), tmp_path / "half")
+    assert [generation.training_known for generation in half.generations()] == [False, True, True]
+    assert [step.training for step in steps_of(half.generations(), adopted_data(half))] == [None] * 3
+    for g in range(3):
+        np.save(tmp_path / f"s{g}.npy", chain[g].samples.images[:])
+    bare = write(read(paths(place, training=(), generations=tuple(tmp_path / f"s{g}.npy" for g in range(3)))), tmp_path / "bare")
+    axes = {axis.name for axis in said(bare, data).axes}
+    assert axes == {"fidelity", "diversity", "novelty"}
+    assert {axis.name for axis in said(chain, data).axes} == axes | {"agreement"}
 
 
 def test_prompts_and_no_labels_at_all(tmp_path):

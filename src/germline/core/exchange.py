@@ -104,8 +104,8 @@ def get_files(folder: Path, who: str) -> dict[str, np.ndarray]:
     if not found:
         raise BadInput(f"{who} left no file in {folder}; its program must write the model into the folder that {{out}} names.")
     for name in found:
-        if not name.isprintable():
-            raise BadInput(f"{who} left a file named {name!r}; give it a name of printable letters.")
+        if not name.isprintable() or name == "__metadata__":  # the one name that safetensors keeps for itself
+            raise BadInput(f"{who} left a file named {name!r}; give it another name, of printable letters.")
     return {name: np.fromfile(path, np.uint8) for name, path in found.items()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,9 +92,7 @@ def split_given(name: str, parts: Mapping[str, Given], shares: Mapping[str, floa
     Raises:
         BadInput: sizes or classes differ, or R has too few rows of a class to be cut.
     """
-    classes = max((part.loaded.classes for part in parts.values()), key=len)
-    if any(not part.loaded.classes for part in parts.values()):
-        classes = ()
+    classes = _classes(list(parts.values()))
     first = parts["real"].loaded.images.shape
     shape = (first[1], first[2], max(part.loaded.images.shape[3] for part in parts.values()))
     images = {part: given.images(shape) for part, given in parts.items()}
@@ -112,6 +110,19 @@ def split_given(name: str, parts: Mapping[str, Given], shares: Mapping[str, floa
     pools = {part: whole.take(np.arange(end - len(chosen[part][1]), end)) for part, end in zip(NAMES, ends, strict=True)}
     assert whole.sources.keys() == {REAL}
     return Splits(name, classes, **pools)
+
+
+def _classes(parts: Sequence[Given]) -> tuple[str, ...]:
+    """Return the class names of the part that has most; a class it has no row of is named as the others name it. None with prompts."""
+    if not all(part.loaded.classes for part in parts):
+        return ()
+    most = max(parts, key=lambda part: len(part.loaded.classes))
+    names, used = list(most.loaded.classes), set(most.loaded.conditions.tolist())
+    for part in parts:
+        if len(part.loaded.classes) == len(names):
+            for number in set(part.loaded.conditions.tolist()) - used:
+                names[number] = part.loaded.classes[number]
+    return tuple(names) if len(set(names)) == len(names) else most.loaded.classes
 
 
 def _cut(where: str, labels: np.ndarray, classes: tuple[str, ...], shares: Mapping[str, float]) -> dict[str, np.ndarray]:
