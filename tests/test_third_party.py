@@ -1,5 +1,6 @@
 """A small package with a recipe, a data set, a metric and parts of its own: installed, found, run, opened; and then missing."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -8,7 +9,7 @@ import textwrap
 
 import pytest
 
-from germline import plugins
+from germline import plugins, registry
 from germline.cli import main
 from germline.core.errors import BadInput
 
@@ -143,7 +144,7 @@ def germline(place, cwd, *commands: list[str]) -> subprocess.CompletedProcess:
     return subprocess.run(code, cwd=cwd, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False)
 
 
-def test_an_installed_package_is_used_like_our_own(installed, tmp_path):
+def test_an_installed_package_is_used_like_our_own(installed, tmp_path, monkeypatch, capsys):
     run = ["run", "every-other", "--data", "stripes", "--size", "6", "--ddof", "1", "--preset", "thirds", "--generations", "1"]
     done = germline(
         installed, tmp_path, ["ls", "--json"], [*run, "--out", "mine", "--json"], ["measure", "mine", "--json"], ["show", "every-other"]
@@ -164,29 +165,36 @@ def test_an_installed_package_is_used_like_our_own(installed, tmp_path):
     assert config["names"]["packages"] == {"germline-mine": "0.3"}
     assert "Goes on without a metric: The metric gone: minimal_mine has no 'Gone'" in done.stderr
 
-    without = germline(None, tmp_path, ["measure", "mine"], ["run", "every-other"])
-    assert without.returncode == 1
-    assert "was made with germline-mine==0.3, which is not installed here: install it to open the run" in without.stderr
-    assert "There is no recipe 'every-other'" in without.stderr
+    monkeypatch.chdir(tmp_path)
+    assert main(["measure", "mine"]) == main(["run", "every-other"]) == 1
+    said = capsys.readouterr().err
+    assert "was made with germline-mine==0.3, which is not installed here: install it to open the run" in said
+    assert "There is no recipe 'every-other'" in said
 
 
-def test_a_file_beside_you_is_enough(tmp_path):
-    (tmp_path / "my_own.py").write_text(MINE)
-    run = ["run", "my_own:every_other", "--data", "my_own:stripes", "--n", "30", "--generations", "1"]
-    done = germline(
-        None,
-        tmp_path,
-        run,
-        ["export", "runs/every_other", "--out", "made"],
-        ["study", "my_own:every_other", "--dry-run", "--data", "my_own:stripes"],
-    )
-    assert done.returncode == 0, done.stderr
-    config = json.loads((tmp_path / "runs/every_other/config.json").read_text())
-    assert config["names"]["packages"] == {"my_own": ""}
+@pytest.fixture
+def beside(tmp_path, monkeypatch):
+    """The module as a file in the folder that one is in; nothing of it stays imported."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(registry, "standard_metrics", list)
+    (tmp_path / "their_own.py").write_text(textwrap.dedent(MINE))
+    yield tmp_path
+    sys.modules.pop("their_own", None)
+
+
+def test_a_file_beside_you_is_enough(beside, capsys):
+    assert main(["run", "their_own:every_other", "--data", "their_own:stripes", "--n", "30", "--generations", "1"]) == 0
+    assert main(["export", "runs/every_other", "--out", "made"]) == 0
+    assert main(["study", "their_own:every_other", "--dry-run", "--data", "their_own:stripes"]) == 0
+    config = json.loads((beside / "runs/every_other/config.json").read_text())
+    assert config["names"]["packages"] == {"their_own": ""}
     assert config["parts"]["sampler"]["n"] == 30
-    (tmp_path / "my_own.py").unlink()
-    without = germline(None, tmp_path, ["export", "runs/every_other", "--out", "again"])
-    assert "was made with the module my_own, which is not installed here" in without.stderr
+    (beside / "their_own.py").unlink()
+    sys.modules.pop("their_own")
+    importlib.invalidate_caches()
+    assert main(["export", "runs/every_other", "--out", "again"]) == 1
+    assert "was made with the module their_own, which is not installed here" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -203,11 +211,7 @@ def test_a_file_beside_you_is_enough(tmp_path):
         (["run", "their_own:every_other", "--data", "their_own:stripes", "--real", "3"], "takes no --real"),
     ],
 )
-def test_what_cannot_be_used_is_told(tmp_path, monkeypatch, capsys, arguments, says):
-    (tmp_path / "their_own.py").write_text(textwrap.dedent(MINE))
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
-    monkeypatch.delitem(sys.modules, "their_own", raising=False)
+def test_what_cannot_be_used_is_told(beside, capsys, arguments, says):
     assert main(arguments) == 1
     assert says in capsys.readouterr().err
 
