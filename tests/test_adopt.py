@@ -263,7 +263,13 @@ def test_every_flipped_byte_of_an_adopted_run_is_found(own, tmp_path):
 def test_it_is_there_whole_or_not_at_all_and_overwrites_nothing(own, tmp_path, monkeypatch):
     place, *_ = own
     found = read(paths(place))
-    monkeypatch.setattr(Chain, "seal", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+
+    def full(*_):
+        assert list(tmp_path.iterdir()), "it is being written"
+        assert registry.runs_under(tmp_path) == [], "what a kill would leave is no run"
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Chain, "seal", full)
     with pytest.raises(GermlineError, match="No space left on device"):
         write(found, tmp_path / "adopted")
     assert list(tmp_path.iterdir()) == []

@@ -178,12 +178,12 @@ def _write(adoption: Adoption, chain: Chain, seed: int, arm: str) -> None:
         "execution": vars(Execution(precision=resolve("auto"))).copy(),
         "files": {f"{DATA}/{path.name}": digest.of_file(path) for path in sorted(here.iterdir())},
     }
-    sealed.write(chain.path / CONFIG, config)
     for number, (samples, training) in enumerate(zip(adoption.samples, adoption.training, strict=True)):
-        _write_generation(chain, number, samples, training)
+        _write_generation(chain, number, samples, training, digest.of_json([ADOPTED, parts]))
+    sealed.write(chain.path / CONFIG, config)  # last: what a killed process leaves is no run
 
 
-def _write_generation(chain: Chain, number: int, samples: Pool, training: Pool | None) -> None:
+def _write_generation(chain: Chain, number: int, samples: Pool, training: Pool | None, parts: str) -> None:
     here = chain.path / folder(number)
     here.mkdir()
     if training is not None:
@@ -192,7 +192,7 @@ def _write_generation(chain: Chain, number: int, samples: Pool, training: Pool |
     pq.write_table(pa.table({"condition": samples.condition, "attempt": np.zeros(len(samples), np.int64)}), here / ROWS)
     files = [name for name in FILES if name != MODEL and (name != CHOICE or training is not None)]
     about: Mapping[str, Json] = {"images_seen": None, "samples": len(samples)}
-    chain.seal(number, digest.of_json([ADOPTED, chain.config["parts"]]), about, files)
+    chain.seal(number, parts, about, files)
 
 
 def _counts(pool: Pool) -> dict[str, Json]:
