@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Iterable, Sequence
-from functools import partial
 
 from threadpoolctl import threadpool_limits
 
@@ -33,39 +32,40 @@ def measure(
     fresh = {digest.of_part(metric): metric for metric in metrics if digest.of_part(metric) not in known}
     if fresh:
         ctx = chain.context(generation.number, data, progress)
-        look = partial(_of, generation, data, ctx)
+        evidence, lost = _evidence(generation, data, ctx), set[str]()
         # As many threads as the run had: products of matrices differ in their last bits with the number of threads.
         opened = progress(f"generation {generation.number}: measure", len(fresh))
         with opened as advance, threadpool_limits(ctx.execution.threads):
             for key, metric in fresh.items():
                 try:
-                    known[key] = {"metric": digest.describe(metric), "values": [value.to_json() for value in look(metric)]}
+                    values = _of(metric, evidence, lost)
+                    known[key] = {"metric": digest.describe(metric), "values": [value.to_json() for value in values]}
                 except BadInput as error:
                     warnings.warn(f"generation {generation.number} goes on without this metric: {error}", stacklevel=2)
                 advance(1)
+        if lost:
+            without = f"without {', '.join(sorted(lost))}: what it was trained on is unknown, since it was adopted without --train"
+            warnings.warn(f"generation {generation.number} goes on {without}.", stacklevel=2)
         kept = {**_read(generation), **known}
         sealed.write(generation.path / METRICS, {"measurements": kept})
     return _values(known[key] for metric in metrics if (key := digest.of_part(metric)) in known)
 
 
-def _of(generation: Generation, data: Splits, ctx: Context, metric: Metric) -> list[Measurement]:
-    """Return what a metric says of a generation; where T_g is unknown, only what is the same whatever T_g may be.
+def _evidence(generation: Generation, data: Splits, ctx: Context) -> list[Evidence]:
+    """Return what metrics may look at; where T_g is unknown, once with S_g and once with the held-out rows in its place."""
+    stand_ins = [generation.training(data)] if generation.training_known else [generation.samples, data.held_out]
+    return [Evidence(generation.samples, training, data, ctx) for training in stand_ins]
 
-    That is found by trying: S_g, then the held-out rows stand in for T_g. What differs depends on it.
 
-    Raises:
-        BadInput: nothing is left.
-    """
-    if generation.training_known:
-        return list(metric(Evidence(generation.samples, generation.training(data), data, ctx)))
-    first, second = (list(metric(Evidence(generation.samples, stand_in, data, ctx))) for stand_in in (generation.samples, data.held_out))
-    kept = [value for value in first if value.of != "training" and value in second]
-    if not any(value.of == "samples" for value in kept):
-        raise BadInput(f"{type(metric).__name__} needs T_{generation.number}, which is unknown: the chain was adopted without --train.")
-    if lost := sorted({value.name for value in first if value.of == "samples" and value not in second}):
-        who = f"{type(metric).__name__} leaves out {', '.join(lost)}"
-        warnings.warn(f"{who}, which needs T_{generation.number}; it is unknown: the chain was adopted without --train.", stacklevel=3)
-    return kept
+def _of(metric: Metric, evidence: Sequence[Evidence], lost: set[str]) -> list[Measurement]:
+    """Return what a metric says; where T_g is unknown, only what is the same whatever stands in for it. ``lost`` takes the other names."""
+    first, *others = (list(metric(one)) for one in evidence)
+    if not others:
+        return first
+    kept = [value for value in first if value.of != "training" and value in others[0]]
+    there = {value.name for value in kept if value.of == "samples"}
+    lost |= {value.name for value in first if value.of != "reference"} - there
+    return [value for value in kept if value.name in there]
 
 
 def measured(generation: Generation) -> list[Measurement]:
