@@ -44,7 +44,7 @@ def training_text(arm: Arm) -> str:
     """Return in words what the last training set of an arm holds."""
     rows = counts(arm.shown.last)
     if not rows:
-        return "a training set that is unknown"
+        return "unknown"
     size, real = sum(rows.values()), rows.get(REAL, 0)
     strange = f", {_percent(rows[UNKNOWN], size)} of unknown origin" if UNKNOWN in rows else ""
     return f"{count(size)} rows, {_percent(real, size)} real{strange}"
