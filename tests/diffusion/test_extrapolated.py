@@ -28,13 +28,13 @@ def test_it_is_the_papers_formula_on_grad_log_p(omega):
     torch.testing.assert_close(got, (1 + omega) * grad_log_p(GOOD) - omega * grad_log_p(BAD))
 
 
-@pytest.mark.parametrize("w", [1.0, 1.5, 2.0, 4.0])
+@pytest.mark.parametrize("w", [1.5, 4.0])
 def test_the_flow_has_the_closed_form(w):
     """The slope of x over the start is prod_k (v_k / (v_k + sigma_max^2))^(w_k / 2), with w of the good model and 1 - w of the bad."""
     condition = torch.zeros(6, dtype=torch.int64)
     extrapolated = Extrapolated(GOOD, BAD, w)
     denoise = lambda x_t, sigma: extrapolated(x_t, torch.full((6,), sigma, dtype=torch.float64), condition)
-    got = solver.heun(denoise, START, karras(2_000, 40.0, 1e-3))
+    got = solver.heun(denoise, START, karras(500, 40.0, 1e-3))
     want = 1.0
     for weight, deviation in ((w, 0.5), (1 - w, 0.4)):
         want *= (deviation**2 / (deviation**2 + 40**2)) ** (weight / 2)

@@ -14,7 +14,7 @@ from germline.theory import chains
 from germline.trainers import FitGaussian, Neon, TrainDenoiser
 from germline.trainers.neon import extrapolated
 
-SMALL = TrainDenoiser(images=96, batch=32, channels=(8, 16), start="sequential", optimiser="adamw")
+SMALL = TrainDenoiser(images=32, batch=32, channels=(8, 16), start="sequential", optimiser="adamw")
 
 
 @pytest.mark.parametrize("w", [-1.0, 0.0, 0.5, 2.0])
