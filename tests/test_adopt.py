@@ -24,6 +24,7 @@ from germline.loop import Loop
 from germline.measure import measure
 from germline.metrics import Ages, Agreement, Coverage, Entropy, Frechet, Generalisation, RealShare
 from germline.mixers import Accumulate
+from germline.report.arms import groups
 from germline.selectors import Uniform
 from germline.verdict import verdict
 
@@ -316,6 +317,15 @@ def test_the_verbs_work_on_it_wherever_it_is_moved(own, tmp_path, capsys, monkey
     assert "was adopted: another program made it" in (tmp_path / "page.html").read_text()
     assert main(["export", str(here), "--out", str(tmp_path / "out")]) == 0
     assert main(["export", str(here), "--what", "training", "--out", str(tmp_path / "training")]) == (0 if known else 1)
+
+
+def test_chains_of_one_arm_are_its_seeds_and_stand_beside_the_run_itself(own, tmp_path):
+    place, chain, data = own
+    found = read(paths(place))
+    chains = [write(found, tmp_path / f"seed{seed}", seed=seed, arm="theirs") for seed in (0, 1)]
+    runs = [(each.path.name, each, adopted_data(each)) for each in chains]
+    (group,) = groups([*runs, ("own", chain, data)])
+    assert {arm.name: len(arm) for arm in group.arms} == {"theirs": 2, "own": 1}
 
 
 def test_export_of_the_splits_is_what_adopt_reads(own, tmp_path, capsys):

@@ -6,6 +6,7 @@ import signal
 import sys
 import textwrap
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from germline.core import digest
 from germline.core.errors import BadInput, Corrupt, GermlineError, RunConflict
 from germline.core.exchange import folder_names, get_images, put_data, put_files
 from germline.core.pool import Pool
+from germline.core.progress import _Lines
 from germline.core.recipe import Recipe
 from germline.data import digits
 from germline.features import Classifier
@@ -258,6 +260,15 @@ def test_how_long_to_wait_is_not_what_a_run_is_but_its_program_is(tmp_path):
     assert registry.function_of("command")(train=f"{PYTHON} -m mine {{data}} {{out}}").trainer.files == ()
 
 
+def test_a_program_that_is_mended_begins_anew_and_the_error_says_how(tmp_path, tiny):
+    line = script(tmp_path / "train.py", "raise SystemExit(3)") + " {data} {out}"
+    with pytest.raises(GermlineError, match="exit code 3"):
+        list(Loop.at(tmp_path / "run", recipe(line, files=(tmp_path / "train.py",)), tiny).run(0))
+    (tmp_path / "train.py").write_text("import sys, shutil; shutil.copy(sys.argv[1], sys.argv[2] + '/model.npz')")
+    with pytest.raises(RunConflict, match=r"(?s)parts.founder.files\[0\].sha256.*Nothing of it is finished: delete the folder"):
+        Loop.at(tmp_path / "run", recipe(line, files=(tmp_path / "train.py",)), tiny)
+
+
 def test_a_model_may_not_write_outside_of_its_folder(tmp_path):
     for name in ("../evil", "/tmp/evil", "a/../../evil"):
         with pytest.raises(Corrupt, match="outside of its folder"):
@@ -340,3 +351,38 @@ def test_a_holder_that_cannot_be_found_is_waited_for_and_named(tmp_path, tiny, m
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(RunConflict, match=r"\(process unknown\) is still at work"):
             loop.recipe.trainer(tiny.real, None, ctx)
+
+
+def test_a_program_that_will_not_end_is_ended_and_its_children_too(tmp_path, tiny, monkeypatch):
+    monkeypatch.setattr("germline.core.command.PATIENCE", 0.3)
+    line = f"trap '' TERM; (trap '' TERM; sleep 60) & echo $! > {tmp_path}/child; while :; do sleep 60; done; : {{data}} {{out}}"
+    with pytest.raises(GermlineError, match="was stopped"):
+        list(Loop.at(tmp_path / "run", recipe(line, shell=True, timeout=0.5), tiny).run(0))
+    child = int((tmp_path / "child").read_text())
+    deadline = time.monotonic() + 10
+    while alive(child) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not alive(child)
+
+
+def test_progress_names_the_program_while_it_runs(tmp_path, tiny):
+    shown = []
+
+    @contextmanager
+    def progress(what, total):
+        shown.append((what, total))
+        yield lambda more: shown.append(more)
+
+    list(Loop.at(tmp_path / "run", recipe("cp {data} {out}/model.npz"), tiny, progress=progress).run(0))
+    assert ("generation 0: train: cp data.npz model.npz", 1) in shown
+    assert shown[shown.index(("generation 0: train: cp data.npz model.npz", 1)) + 1 :][0] == 1
+    assert any(what.startswith("generation 0: sample: ") for what, total in (entry for entry in shown if isinstance(entry, tuple)))
+
+
+def test_a_pipe_is_told_that_something_runs(capsys, monkeypatch):
+    clock = iter([0.0, 5.0, 11.0, 15.0, 22.0])
+    monkeypatch.setattr("germline.core.progress.time.monotonic", lambda: next(clock))
+    lines = _Lines("train: mine", 1)
+    for _ in range(4):
+        lines(0)
+    assert capsys.readouterr().err.splitlines() == ["train: mine: 0/1, 11 s so far", "train: mine: 0/1, 22 s so far"]

@@ -241,7 +241,12 @@ def _same(chain: Chain, identity: Mapping[str, Json], accept_drift: bool) -> Non
     for name, now in identity.items():
         if config[name] != now:
             where = "".join(f"\n  {line}" for line in differences(config[name], now, name))
-            raise RunConflict(f"{chain.path} holds a run with another {name}:{where}\nGive another --out, or fork the run.")
+            do = (
+                "Give another --out, or fork the run."
+                if len(chain)
+                else "Nothing of it is finished: delete the folder, or give another --out."
+            )
+            raise RunConflict(f"{chain.path} holds a run with another {name}:{where}\n{do}")
     drift = differences(config["versions"], versions(), "versions")
     if execution := config["execution"]:
         assert isinstance(execution, dict)
