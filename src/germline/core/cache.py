@@ -1,6 +1,8 @@
 """What is computed once and kept in one folder a study: fitted arrays, and features in fixed blocks of their source."""
 
-from collections.abc import Callable, Mapping
+import fcntl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +25,10 @@ class Cache:
         self._memory: dict[str, Arrays] = {}
 
     def once(self, key: str, make: Callable[[], Arrays]) -> Arrays:
-        """Return the arrays of ``key``; the first call makes and keeps them, in memory and on disk."""
+        """Return the arrays of ``key``; the first call makes and keeps them, in memory and on disk. Other processes wait for it."""
         if key not in self._memory:
-            self._memory[key] = self.on_disk(key, make)
+            with self._alone(key):
+                self._memory[key] = self.on_disk(key, make)
         return self._memory[key]
 
     def on_disk(self, key: str, make: Callable[[], Arrays]) -> Arrays:
@@ -40,3 +43,15 @@ class Cache:
             with replacing(path) as temporary:
                 save_file(arrays, temporary)
             return arrays
+
+    @contextmanager
+    def _alone(self, key: str) -> Iterator[None]:
+        """Hold ``key`` for this process: a fit takes seconds to minutes, and the arms of a study ask for the same one at once."""
+        if self._folder is None:
+            yield
+            return
+        path = self._folder / key[:2] / f"{key}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
