@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,8 @@ Place = tuple[int, int]
 class Origins:
     """The places (generation, row) of every known image, by the sha256 of its pixels; images seen nowhere else are collected.
 
-    Equal images are told apart by order: the k-th one in T_g is the k-th of the places that hold it, real rows first.
+    Equal images are told apart by order: the k-th one in T_g is the k-th of the places that hold it, first those in the generation that
+    most of the other rows come from.
     """
 
     sources: dict[int, Source]
@@ -60,24 +62,25 @@ class Origins:
     def _matched(
         self, images: UInt8[np.ndarray, "n h w c"], generation: int, told: Int[np.ndarray, "n 2"] | None
     ) -> Int[np.ndarray, "n 2"]:
-        taken: dict[bytes, int] = {}
-        doubtful = 0
-        out = np.empty((len(images), 2), np.int64)
-        for at, image in enumerate(images):
-            this = key(image)
-            open_to = [place for place in self.places.get(this, ()) if place[0] < generation]
-            if told is not None and (place := (int(told[at, 0]), int(told[at, 1]))) in open_to:
+        keys = [key(image) for image in images]
+        open_to = {this: [place for place in self.places.get(this, ()) if place[0] < generation] for this in keys}
+        sure = Counter(open_to[this][0][0] for this in keys if len({g for g, _ in open_to[this]}) == 1)
+        taken, doubtful, out = Counter[bytes](), 0, np.empty((len(images), 2), np.int64)
+        for at, this in enumerate(keys):
+            places = open_to[this]
+            if told is not None and (place := (int(told[at, 0]), int(told[at, 1]))) in places:
                 out[at] = place
-            elif open_to:
-                out[at] = open_to[min(taken.get(this, 0), len(open_to) - 1)]
-                taken[this] = taken.get(this, 0) + 1
-                doubtful += len({g for g, _ in open_to}) > 1
+            elif places:
+                likely = sorted(places, key=lambda place: -sure[place[0]])  # else as they are: real rows first, in order
+                out[at] = likely[min(taken[this], len(places) - 1)]
+                taken[this] += 1
+                doubtful += len({g for g, _ in places}) > 1
             else:
-                out[at] = UNKNOWN, self._strange.setdefault(this, (len(self._strange), image))[0]
+                out[at] = UNKNOWN, self._strange.setdefault(this, (len(self._strange), images[at]))[0]
         if doubtful:
             self.notes.append(
-                f"T_{generation}: {doubtful} of {len(images)} rows have an image that several of R and the generations hold; each is taken"
-                " for the first that was not taken yet."
+                f"T_{generation}: {doubtful} of {len(images)} rows have an image that several of R and the generations hold; they are taken"
+                " to come from where most of the other rows do."
             )
         return out
 
