@@ -7,8 +7,6 @@ from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 from jaxtyping import Float32, UInt8
-from scipy.spatial.distance import cdist
-from sklearn.cluster import KMeans
 
 from germline.core.cache import Arrays
 from germline.core.context import Context
@@ -81,6 +79,8 @@ class RealCentres:
         return ctx.once(self, lambda: self._fit(ctx))
 
     def _fit(self, ctx: Context) -> Arrays:
+        from sklearn.cluster import KMeans  # slow to import, and not every run needs it
+
         real, out = ctx.data.real, {}
         for number, label in enumerate(np.unique(real.condition)):
             images: np.ndarray = real.images[np.flatnonzero(real.condition == label)]
@@ -93,6 +93,8 @@ class RealCentres:
 
 def towards(images: UInt8[np.ndarray, "n h w c"], centres: Float32[np.ndarray, "k h w c"], gamma: float) -> UInt8[np.ndarray, "n h w c"]:
     """Return round((1 - gamma) x + gamma c) with c the nearest centre, the lowest one on ties."""
+    from scipy.spatial.distance import cdist  # slow to import
+
     # Pair by pair, not by a matrix product: a row's nearest centre must not depend on the rows beside it.
     nearest = cdist(images.reshape(len(images), -1), centres.reshape(len(centres), -1), "sqeuclidean").argmin(axis=1)
     x = (1 - gamma) * images.astype(np.float32) + gamma * centres[nearest]

@@ -5,7 +5,6 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Int64
-from sklearn.cluster import KMeans
 
 from germline.core.context import Context
 from germline.core.errors import BadInput
@@ -34,6 +33,8 @@ class KMeansCoverage:
 
     def __call__(self, pool: Pool, ctx: Context) -> Int64[np.ndarray, " n"]:
         """Return ``n`` rows, cluster after cluster."""
+        from sklearn.cluster import KMeans  # slow to import, and not every run needs it
+
         if not 1 <= self.n <= len(pool):
             raise BadInput(f"KMeansCoverage was asked for {self.n} of {len(pool)} rows; give an n from 1 to what is on offer.")
         if self.clusters < 1:

@@ -8,8 +8,6 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Float, Float64
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from germline.core.context import Context
 from germline.core.errors import BadInput, GermlineError
@@ -86,6 +84,9 @@ def _expanded(x: Float64[np.ndarray, "n d"], squares: bool) -> Float64[np.ndarra
 
 def _log_odds(real: np.ndarray, made: np.ndarray, rows: np.ndarray, penalty: float) -> Float64[np.ndarray, " n"]:
     """Return the log-odds of being real, by ridge-penalised logistic regression: penalty |b|^2 / 2 on top of the summed loss."""
+    from sklearn.exceptions import ConvergenceWarning  # slow to import, and not every run needs it
+    from sklearn.linear_model import LogisticRegression
+
     labels = np.repeat([1, 0], [len(real), len(made)])
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
