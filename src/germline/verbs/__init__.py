@@ -5,6 +5,7 @@ from collections.abc import Callable
 from germline.verbs.adopt import adopt
 from germline.verbs.best import best
 from germline.verbs.check import check
+from germline.verbs.cite import cite
 from germline.verbs.export import export
 from germline.verbs.fork import fork
 from germline.verbs.ls import ls
@@ -17,5 +18,5 @@ from germline.verbs.table import table
 from germline.verbs.verdict import verdict
 
 VERBS: dict[str, Callable[..., None]] = {
-    verb.__name__: verb for verb in (ls, show, run, study, measure, verdict, best, table, report, check, fork, export, adopt)
+    verb.__name__: verb for verb in (ls, show, run, study, measure, verdict, best, table, report, check, fork, export, adopt, cite)
 }
