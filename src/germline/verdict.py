@@ -64,9 +64,24 @@ def says(reading: Reading, sure: float = SURE) -> Says:
     if line.p > sure or abs(change) < reading.material:
         return "steady"
     up = change > 0
-    if reading.name in OVERSHOOT and up:
-        return "overshoots" if reading.values[-1] > reading.reference + reading.material / 2 else "better"
+    if reading.name in OVERSHOOT or reading.axis == "novelty":
+        return _against(reading, up)
     return "better" if up == (reading.better == "high") else "worse"
+
+
+def _against(reading: Reading, up: bool) -> Says:
+    """Return what a measure says whose goal is the level of real data: noise that falls lowers it too, and that is no loss.
+
+    Only what ends beyond that level, by half of what is material and two standard errors, is worse (or overshoots); what comes
+    nearer to it is better.
+    """
+    start, end = reading.values[0] - reading.reference, reading.values[-1] - reading.reference
+    beyond = abs(end) > reading.material / 2 + 2 * reading.noise[-1]
+    if beyond and up == (end > 0):
+        if up != (reading.better == "high"):
+            return "worse"
+        return "overshoots" if reading.name in OVERSHOOT else "steady"
+    return "better" if abs(end) < abs(start) else "steady"
 
 
 def _word(said: Sequence[tuple[Reading, Says]]) -> Word:
