@@ -40,7 +40,7 @@ def _data(run: Record) -> str:
     if "data" not in flags:
         return f"The data set has the digest {str(run.config.get('data'))[:12]}."
     more = [f"{key} = {_text(flags[key])}" for key in ("real", "size") if flags.get(key) is not None]
-    return f"The data set is {flags['data']}" + (f" ({', '.join(more)})." if more else ".")
+    return f"The data set is named {flags['data']}" + (f" ({', '.join(more)})." if more else ".")
 
 
 def _adopted() -> list[str]:
@@ -103,7 +103,8 @@ def _length(runs: Sequence[Record]) -> str:
     seeds = sorted({run.seed for run in runs})
     lengths = sorted({len(run.values) for run in runs})
     count = " to ".join(str(length) for length in dict.fromkeys((lengths[0], lengths[-1])))
-    return f"The chain has {count} generations, generation 0 included, for the seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}."
+    held = f"{count} generation{'s' * (count != '1')}, generation 0 included"
+    return f"The chain has {held}, for the seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}."
 
 
 def _measured(run: Record) -> list[str]:
