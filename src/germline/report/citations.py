@@ -49,6 +49,13 @@ PAPERS = {
     "2210.02410": Paper(
         "friedman2022", "Friedman, Dan and Dieng, Adji Bousso", "The Vendi Score: A Diversity Evaluation Metric for Machine Learning"
     ),
+    "1711.05101": Paper("loshchilov2017", "Loshchilov, Ilya and Hutter, Frank", "Decoupled Weight Decay Regularization"),
+    "2010.02502": Paper("song2020", "Song, Jiaming and Meng, Chenlin and Ermon, Stefano", "Denoising Diffusion Implicit Models"),
+    "2210.02747": Paper(
+        "lipman2022",
+        "Lipman, Yaron and Chen, Ricky T. Q. and Ben-Hamu, Heli and Nickel, Maximilian and Le, Matt",
+        "Flow Matching for Generative Modeling",
+    ),
     "2211.01095": Paper(
         "lu2022", "Lu, Cheng and others", "DPM-Solver++: Fast Solver for Guided Sampling of Diffusion Probabilistic Models"
     ),
@@ -61,7 +68,9 @@ PAPERS = {
         "Gerstgrasser, Matthias and others",
         "Is Model Collapse Inevitable? Breaking the Curse of Recursion by Accumulating Real and Synthetic Data",
     ),
-    "2410.16713": Paper("kazdan2024", "Kazdan, Joshua and others", ""),
+    "2410.16713": Paper(
+        "kazdan2024", "Kazdan, Joshua and others", "Collapse or Thrive? Perils and Promises of Synthetic Data in a Self-Generating World"
+    ),
     "2509.16499": Paper(
         "shi2025",
         "Shi and Wu and Zhang and Zhang and Tao and Qu",
