@@ -19,6 +19,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from germline.core.cache import Cache
 from germline.core.context import Context
@@ -43,7 +44,6 @@ N, ROWS = 290, 300
 SCRATCH = Setup(founder_images=25_600, images=25_600, batch=128, start="scratch", channels=(16, 32), guidance_scale=1.0)
 WARM = replace(SCRATCH, images=6_400, start="sequential")
 SHORT = replace(WARM, founder_images=3_200, images=3_200)
-Images = np.ndarray
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def context() -> Context:
     return Context(0, 0, digits(), cache=Cache(None))
 
 
-def planted(make: Callable[[np.random.Generator, Splits, int], tuple[Images, np.ndarray]], generations: int = 9) -> list[Callable]:
+def planted(make: Callable[[np.random.Generator, Splits, int], tuple[np.ndarray, np.ndarray]], generations: int = 9) -> list[Callable]:
     """Return [the steps of a chain of real rows that ``make`` alters, the reader of such a chain]."""
 
     def steps(seed: int) -> list[Step]:
@@ -109,24 +109,24 @@ def planted(make: Callable[[np.random.Generator, Splits, int], tuple[Images, np.
     return [steps, lambda seed, _: read(steps(seed), context(), Classifier(), Classifier(seed=1))]
 
 
-def drawn(rng: np.random.Generator, data: Splits) -> tuple[Images, np.ndarray]:
+def drawn(rng: np.random.Generator, data: Splits) -> tuple[np.ndarray, np.ndarray]:
     """Return images and classes of real rows that the chain's R does not hold."""
     stock = Pool.concat([data.reserve, data.judge])
     rows = stock.take(rng.permutation(len(stock))[:N])
     return rows.images[:], rows.condition
 
 
-def noisy(images: Images, rng: np.random.Generator, sd: float) -> Images:
+def noisy(images: np.ndarray, rng: np.random.Generator, sd: float) -> np.ndarray:
     """Return the images with Gaussian pixel noise."""
     return np.clip(np.rint(images + rng.normal(0, 1, images.shape) * sd), 0, 255).astype(np.uint8)
 
 
-def stable(rng: np.random.Generator, data: Splits, g: int) -> tuple[Images, np.ndarray]:
+def stable(rng: np.random.Generator, data: Splits, g: int) -> tuple[np.ndarray, np.ndarray]:
     """Real rows."""
     return drawn(rng, data)
 
 
-def class_loss(rng: np.random.Generator, data: Splits, g: int) -> tuple[Images, np.ndarray]:
+def class_loss(rng: np.random.Generator, data: Splits, g: int) -> tuple[np.ndarray, np.ndarray]:
     """A growing share of what is asked to show class 3 shows another class; nothing shows it from generation 6 on."""
     images, asked = drawn(rng, data)
     mine = np.flatnonzero(asked == 3)
@@ -135,7 +135,7 @@ def class_loss(rng: np.random.Generator, data: Splits, g: int) -> tuple[Images, 
     return images, asked
 
 
-def memorising(rng: np.random.Generator, data: Splits, g: int) -> tuple[Images, np.ndarray]:
+def memorising(rng: np.random.Generator, data: Splits, g: int) -> tuple[np.ndarray, np.ndarray]:
     """A growing share, up to 64 %, of rows of the training set, two grey levels up or down."""
     images, asked = drawn(rng, data)
     rows = rng.permutation(len(data.real))[:N]
@@ -145,19 +145,19 @@ def memorising(rng: np.random.Generator, data: Splits, g: int) -> tuple[Images, 
     return images, np.where(copies, data.real.condition[rows], asked)
 
 
-def drifting(rng: np.random.Generator, data: Splits, g: int) -> tuple[Images, np.ndarray]:
+def drifting(rng: np.random.Generator, data: Splits, g: int) -> tuple[np.ndarray, np.ndarray]:
     """Growing pixel noise: entropy rises."""
     images, asked = drawn(rng, data)
     return noisy(images, rng, 6.0 * g), asked
 
 
-def improving(rng: np.random.Generator, data: Splits, g: int) -> tuple[Images, np.ndarray]:
+def improving(rng: np.random.Generator, data: Splits, g: int) -> tuple[np.ndarray, np.ndarray]:
     """Falling pixel noise."""
     images, asked = drawn(rng, data)
     return noisy(images, rng, max(56.0 - 7 * g, 0)), asked
 
 
-def changed_mix(rng: np.random.Generator, data: Splits, g: int) -> tuple[Images, np.ndarray]:
+def changed_mix(rng: np.random.Generator, data: Splits, g: int) -> tuple[np.ndarray, np.ndarray]:
     """Half the classes at half their share from generation 3 on, as asked."""
     images, asked = drawn(rng, data)
     keep = (asked > 4) | (rng.random(N) < 0.5) | (g < 3)
@@ -256,8 +256,6 @@ def signs(out: Path) -> Iterator[str]:
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
     """Return the rank correlation."""
-    from scipy.stats import spearmanr
-
     return float(spearmanr(x, y).statistic)
 
 
