@@ -14,9 +14,9 @@ from germline.core.context import Context
 from germline.core.neighbours import nearest
 from germline.core.pool import Pool
 from germline.core.protocols import Extractor
+from germline.core.verdict import AxisName
 from germline.metrics.frechet import Moments
 
-AxisName = Literal["fidelity", "diversity", "novelty", "agreement"]
 COPY = 0.05  # share of held-out real rows that lie as near to the real rows as what is called a copy
 DRAWS = 16  # of the bootstrap of a Frechet distance
 

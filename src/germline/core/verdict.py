@@ -8,6 +8,7 @@ from typing import Literal
 from germline.core.digest import Json
 
 Word = Literal["improving", "stable", "collapsing", "diverging", "too short"]
+AxisName = Literal["fidelity", "diversity", "novelty", "agreement"]
 Says = Literal["better", "steady", "worse", "overshoots", "unknown"]
 
 
@@ -20,7 +21,7 @@ class Axis:
     between ``change_low`` and ``change_high``; None where there is none. ``reference`` is what real data scores.
     """
 
-    name: Literal["fidelity", "diversity", "novelty", "agreement"]
+    name: AxisName
     measure: str
     says: Says
     values: tuple[float, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from germline.chain import Chain
 from germline.core.atomic import write_bytes
 from germline.core.progress import Advance, Progress, silent
 from germline.core.splits import Splits
+from germline.core.verdict import Verdict
 from germline.report import figures, tables
 from germline.report.arms import Group, groups
 from germline.report.composition import Composition, colour, compositions
@@ -25,6 +26,7 @@ from germline.report.law import Law, laws
 from germline.report.neighbours import Gallery, Strip, galleries
 from germline.report.statement import Statement, statement
 from germline.report.text import number
+from germline.report.verdicts import verdict_table
 
 HERE = Path(__file__).parent
 
@@ -35,6 +37,7 @@ class Chapter:
 
     group: Group
     statement: Statement
+    verdicts: tables.Table | None
     grid: Grid
     panels: list[Panel]
     constants: list[str]
@@ -50,9 +53,12 @@ class Chapter:
     facts: list[tables.Facts]
 
 
-def write_page(runs: Sequence[tuple[str, Chain, Splits]], out: Path, *, progress: Progress = silent) -> None:
+def write_page(
+    runs: Sequence[tuple[str, Chain, Splits]], out: Path, *, verdicts: Mapping[Path, Verdict] | None = None, progress: Progress = silent
+) -> None:
     """Write the page about ``runs``, (name, chain, data) each, to ``out``: one file that needs no network.
 
+    ``verdicts`` are the judge's words by run folder; without them the page has no such section.
     Runs on different data sets become chapters of their own. Runs of equal parts and different seeds are one arm.
 
     Raises:
@@ -61,7 +67,7 @@ def write_page(runs: Sequence[tuple[str, Chain, Splits]], out: Path, *, progress
     """
     found = groups(runs)
     with progress("report", 4 * len(found) + 1) as advance:
-        chapters = [_chapter(group, 1 / len(found), advance) for group in found]
+        chapters = [_chapter(group, verdicts or {}, 1 / len(found), advance) for group in found]
         write_bytes(out, render(chapters).encode())
         advance(1)
 
@@ -77,7 +83,7 @@ def render(chapters: Sequence[Chapter]) -> str:
     return environment.get_template("page.html").render(chapters=chapters, plotly=Markup(get_plotlyjs()), **own)
 
 
-def _chapter(group: Group, share: float, advance: Advance) -> Chapter:
+def _chapter(group: Group, verdicts: Mapping[Path, Verdict], share: float, advance: Advance) -> Chapter:
     said, shown = statement(group), grid(group, share)
     advance(1)
     drawn = panels(group)
@@ -89,6 +95,7 @@ def _chapter(group: Group, share: float, advance: Advance) -> Chapter:
     return Chapter(
         group=group,
         statement=said,
+        verdicts=verdict_table(group, verdicts),
         grid=shown,
         panels=drawn,
         constants=constants(group),

@@ -4,12 +4,13 @@ from pathlib import Path
 
 from germline import registry
 from germline.core.progress import bars
+from germline.judge import judge
 from germline.report.page import write_page
 from germline.verbs.arguments import Paths, print_json, run_folders
 
 
 def report(runs: Paths, out: Path = Path("report.html"), json: bool = False) -> None:
-    """Write one static HTML page about runs: curves, same-seed grids, nearest training images, what T_g is made of.
+    """Write one static HTML page about runs: verdicts, curves, same-seed grids, nearest training images, what T_g is made of.
 
     Examples:
       germline report runs/demo --out demo.html
@@ -20,5 +21,11 @@ def report(runs: Paths, out: Path = Path("report.html"), json: bool = False) -> 
         json: print JSON.
     """
     opened = [registry.open_run(path) for path in run_folders(runs)]
-    write_page([(run.name, run.chain, run.data) for run in opened], out, progress=bars)
+    with bars("judge", len(opened)) as advance:
+        verdicts = {}
+        for run in opened:
+            if len(run.chain) > 1:
+                verdicts[run.chain.path] = judge(run.chain, run.data)
+            advance(1)
+    write_page([(run.name, run.chain, run.data) for run in opened], out, verdicts=verdicts, progress=bars)
     print_json({"page": str(out), "runs": [run.name for run in opened]}) if json else print(f"{out}: open it in a browser.")
