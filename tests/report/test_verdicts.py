@@ -18,8 +18,8 @@ def group_of(*seeds):
 def test_words_are_counted_over_seeds_and_axes_carry_their_intervals():
     found = {Path("replace-0"): verdict("collapsing", 3, 0), Path("replace-1"): verdict("collapsing", 4, 1)}
     table = verdict_table(group_of(0, 1), found)
-    name, word, since, best, fidelity, diversity, *_ = table.rows[0]
-    assert (name, word, since, best) == ("replace", "▼ collapsing in 2 of 2 seeds", "3 to 4", "0 to 1")
+    name, word, fidelity, diversity, *_ = table.rows[0]
+    assert (name, word) == ("replace", "▼ collapsing in 2 of 2 seeds, since generation 3 to 4; best generation 0 to 1")
     assert fidelity == "not read"
     assert diversity.startswith("worse: coverage 0.4")
     assert diversity.endswith("a generation, another level from 3 [2, 4]")
@@ -27,7 +27,8 @@ def test_words_are_counted_over_seeds_and_axes_carry_their_intervals():
 
 def test_seeds_that_disagree_are_both_said():
     found = {Path("replace-0"): verdict("collapsing", 3, 0), Path("replace-1"): verdict("stable", None, 1)}
-    assert verdict_table(group_of(0, 1), found).rows[0][1] == "▼ collapsing in 1 of 2 seeds, ■ stable in 1 of 2 seeds"
+    word = verdict_table(group_of(0, 1), found).rows[0][1]
+    assert word == "▼ collapsing in 1 of 2 seeds, ■ stable in 1 of 2 seeds, since generation 3; best generation 0 to 1"
 
 
 def test_without_verdicts_there_is_no_table():

@@ -24,21 +24,20 @@ def verdict_table(group: Group, verdicts: Mapping[Path, Verdict]) -> Table | Non
     if not judged:
         return None
     rows = tuple((arm.name, *_row(arm, found)) for arm, found in judged)
-    return Table(("arm", "verdict", "since", "best", *AXES), rows, rows_of=tuple(arm for arm, _ in judged))
+    return Table(("arm", "verdict", *AXES), rows, rows_of=tuple(arm for arm, _ in judged))
 
 
 def _row(arm: Arm, found: Sequence[Verdict]) -> tuple[str, ...]:
     words = Counter(verdict.word for verdict in found).most_common()
     seeds = len(found)
     word = ", ".join(f"{SYMBOLS[word]} {word}{f' in {count} of {seeds} seeds' if seeds > 1 else ''}" for word, count in words)
-    since = _range([verdict.since for verdict in found if verdict.since is not None])
+    since = [verdict.since for verdict in found if verdict.since is not None]
+    word += f", since generation {_range(since)}" if since else ""
     axes = {axis.name: axis for axis in found[0].axes}
-    return (word, since, _range([verdict.best for verdict in found]), *(_axis(axes.get(name)) for name in AXES))
+    return (f"{word}; best generation {_range([verdict.best for verdict in found])}", *(_axis(axes.get(name)) for name in AXES))
 
 
 def _range(values: Sequence[int]) -> str:
-    if not values:
-        return ""
     return str(min(values)) if min(values) == max(values) else f"{min(values)} to {max(values)}"
 
 
