@@ -16,10 +16,10 @@ from germline.features import Classifier, Pixels
 from germline.judge import judge, steps_of
 from germline.loop import Loop
 from germline.mixers import Accumulate, Replace
-from germline.readings import Step
+from germline.readings import Reading, Step
 from germline.samplers.gaussian import DrawGaussian
 from germline.selectors import Farthest
-from germline.verdict import verdict
+from germline.verdict import conclude, verdict
 
 N, GENERATIONS = 290, 8
 SPACE, TELLER = Classifier(images=16_000), Classifier(seed=1, images=16_000)
@@ -144,3 +144,21 @@ def test_fewer_than_two_generations_are_refused(tmp_path, tiny):
     list(loop.run(0))
     with pytest.raises(BadInput, match="needs at least two"):
         judge(loop.chain, tiny)
+
+
+def line(axis, name, change, better, reference=0.0):
+    """A reading that goes from 0 by ``change`` in eight generations, far beyond its noise; 1 is material."""
+    return Reading(axis, name, tuple(np.linspace(0, change, 8)), (0.01,) * 8, better, reference, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("neighbour", "spread", "word"),
+    [(-3, -3, "collapsing"), (-3, 3, "collapsing"), (3, 3, "diverging"), (0, 3, "diverging"), (0, -3, "collapsing"), (0, 0, "stable")],
+)
+def test_a_chain_collapses_where_samples_lie_closer_though_the_whole_spreads(neighbour, spread, word):
+    readings = [
+        line("fidelity", "Frechet distance", 0 if word == "stable" else 3, "low"),
+        line("diversity", "log neighbour distance", neighbour, "high"),
+        line("diversity", "log spread", spread, "high"),
+    ]
+    assert conclude(readings).word == word

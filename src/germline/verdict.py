@@ -89,9 +89,11 @@ def _word(said: Sequence[tuple[Reading, Says]]) -> Word:
     over = [reading for reading, what in said if what == "overshoots"]
     better = [reading for reading, what in said if what == "better"]
     lost = [reading for reading in worse if reading.axis in ("diversity", "novelty")]
-    shrinks = any(reading.name in OVERSHOOT or reading.axis == "novelty" for reading in lost)
+    # Samples that lie closer together are a collapse even where the whole spreads: guidance drives the classes apart while each contracts.
+    closer = any(reading.name == "log neighbour distance" or reading.axis == "novelty" for reading in lost)
+    shrinks = closer or any(reading.name == "log spread" for reading in lost) or len(lost) >= 2
     if len(worse) + len(over) >= 2 and worse:
-        return "collapsing" if lost and not over and (shrinks or len(lost) >= 2) else "diverging"
+        return "collapsing" if closer or (shrinks and not over) else "diverging"
     if len(better) >= 2 and not worse and not over:
         return "improving"
     return "stable"

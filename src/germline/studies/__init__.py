@@ -14,7 +14,10 @@ from germline.studies.loop import (
     loop_warm,
     loop_warm_guided,
     planted,
+    planted_scratch,
+    planted_scratch_guided,
     planted_unconditional,
+    planted_warm,
 )
 from germline.studies.rivals import rivals, rivals_digits
 from germline.studies.solver_steps import solver_steps
@@ -37,10 +40,9 @@ class Study:
         return self.arms()
 
 
-CELLS = tuple(
-    Study(arms, "digits")
-    for arms in (loop_unconditional, loop_scratch, loop_scratch_guided, loop_warm, loop_warm_guided, planted, planted_unconditional)
-)
+LOOPS = (loop_unconditional, loop_scratch, loop_scratch_guided, loop_warm, loop_warm_guided)
+CONTROLS = (planted_unconditional, planted_scratch, planted_scratch_guided, planted_warm, planted)
+CELLS = tuple(Study(arms, "digits") for arms in (*LOOPS, *CONTROLS))
 ALL = (Study(demo), *CELLS, Study(entropy_drives, "digits"), Study(solver_steps), Study(rivals), Study(rivals_digits, "digits"))
 
 __all__ = ["ALL", "CELLS", "Study", "demo", "entropy_drives", "rivals", "rivals_digits", "solver_steps"]

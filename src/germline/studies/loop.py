@@ -53,8 +53,23 @@ def planted() -> Arms:
     yield from doses(changed(WARM, guidance_scale=2.0))
 
 
+def planted_warm() -> Arms:
+    """The positive control, warm and w = 1."""
+    yield from doses(WARM)
+
+
+def planted_scratch() -> Arms:
+    """The positive control from scratch, w = 1."""
+    yield from doses(SCRATCH)
+
+
+def planted_scratch_guided() -> Arms:
+    """The positive control from scratch, w = 2."""
+    yield from doses(changed(SCRATCH, guidance_scale=2.0))
+
+
 def planted_unconditional() -> Arms:
-    """The positive control in the paper's cell: 20, 40 and 60 % real rows."""
+    """The positive control in the paper's cell."""
     yield from doses(changed(SCRATCH, label_drop=1.0, guidance_scale=0.0))
 
 
