@@ -108,6 +108,7 @@ def test_the_comparison_of_the_table_says_who_is_the_reference(swept, capsys):
         (["--to", "csv", "--json"], "leave out --to csv"),
         (["--metrics", "coverage"], "go with --to"),
         (["--to", "csv", "--metrics", "coverage"], "--metrics is of --to latex"),
+        (["--to", "markdown", "--metrics", "coverage"], "--metrics is of --to latex"),
         (["--to", "latex", "--metrics", "covrage"], "covrage was not measured"),
         (["--against", "nobody"], "No arm is named 'nobody'"),
     ],

@@ -8,6 +8,7 @@ from germline.core.atomic import replacing
 from germline.core.errors import BadInput
 from germline.report.compare import caveat, compare
 from germline.report.latex import latex
+from germline.report.markdown import markdown
 from germline.report.printed import print_comparisons
 from germline.report.tidy import Record, by_data, read, tidy
 from germline.verbs.arguments import Paths, print_json, run_folders
@@ -15,7 +16,7 @@ from germline.verbs.arguments import Paths, print_json, run_folders
 
 def table(
     runs: Paths,
-    to: Literal["csv", "parquet", "latex"] | None = None,
+    to: Literal["csv", "parquet", "latex", "markdown"] | None = None,
     out: Path | None = None,
     metrics: tuple[str, ...] = (),
     against: str | None = None,
@@ -27,11 +28,13 @@ def table(
       germline table runs/loop
       germline table runs/loop --to csv --out loop.csv
       germline table runs/loop --to latex --metrics coverage entropy
+      germline table runs/loop --to markdown --against replace
 
     Args:
         runs: run folders, or folders that hold some.
-        to: csv and parquet have one row a run, generation, metric and seed; latex is a table of arms x generations.
-        out: the file; csv and latex are printed when not given.
+        to: csv and parquet have one row a run, generation, metric and seed; latex is a table of arms x generations;
+            markdown is the comparison, arms x metrics.
+        out: the file; all but parquet are printed when not given.
         metrics: those of the latex table; the headline metrics when not given.
         against: the arm that others are compared with; real-only when not given and there, else the first.
         json: print the comparison as JSON.
@@ -44,14 +47,16 @@ def table(
         raise BadInput("Nothing was measured of these runs yet. Measure them: germline measure RUN.")
     if to is None:
         if out or metrics:
-            raise BadInput("--out and --metrics go with --to csv, parquet or latex.")
+            raise BadInput("--out and --metrics go with --to: csv, parquet, latex or markdown.")
         return print_comparison(records, against, json)
-    if json or against:
+    if json or (against and to != "markdown"):
         raise BadInput(f"--json and --against are of the comparison; leave out --to {to}.")
     if to == "latex":
         return _write_text(latex_of(records, metrics), out)
     if metrics:
-        raise BadInput(f"--metrics is of --to latex; {to} has every measurement, choose among its rows.")
+        raise BadInput(f"--metrics is of --to latex; {to} has its own, choose among them.")
+    if to == "markdown":
+        return _write_text("\n".join(markdown(compare(same, against)) for same in by_data(records)), out)
     write_tidy(records, to, out)
 
 
