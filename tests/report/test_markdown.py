@@ -4,6 +4,7 @@ from germline.core.intervals import over_seeds, paired
 from germline.core.measurement import Measurement
 from germline.report.compare import compare
 from germline.report.markdown import markdown
+from germline.report.text import number
 from report.test_compare import ARMS, Run, runs
 
 
@@ -18,7 +19,7 @@ def test_means_and_differences_of_the_last_generation():
     assert value == ["replace", f"{own.mean:.1f} [{own.low:.1f}, {own.high:.1f}]"]
     assert difference[0] == "replace"
     assert difference[1].startswith("+")
-    assert f"{gap.mean:.1f} [" in difference[1]
+    assert f"{number(gap.mean)} [" in difference[1]
     assert len(cells(text, "real-only")) == 1  # the reference has no difference to itself
     assert "one in twenty would exclude 0 by chance" in text
 

@@ -37,7 +37,7 @@ def _of(one: Comparison, arm: str, cell: Callable[[Contrast], str]) -> str:
 
 
 def _head(one: Comparison) -> str:
-    return one.metric if not one.extractor or one.extractor in one.metric else f"{one.metric} ({one.extractor})"
+    return one.metric if not one.extractor or one.metric.endswith(f"-{one.extractor}") else f"{one.metric} ({one.extractor})"
 
 
 def _interval(interval: Interval | None, signed: bool = False) -> str:
