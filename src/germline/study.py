@@ -72,6 +72,8 @@ def run_arms(
                     if said.error and path != REAL:
                         board.say(f"{who} failed: {said.error}")
                         board.leave(*todo.fail(path, said.error))
+                elif "founded" in said:
+                    todo.founded(path)
                 elif "done" in said:
                     board.step(todo.done(path, int(str(said["done"]))), found=bool(said["found"]))
                 elif "note" in said:
@@ -114,14 +116,17 @@ class _Todo(Generic[M]):
                 return group.leader
         return next((group.waiting.popleft() for group in self.groups if group.there and group.waiting), None)
 
-    def done(self, path: str, number: int) -> float:
-        """Take a finished generation to account, and return its weight; generation 0 is given to those that wait for it."""
-        self._reached[path] = number + 1
+    def founded(self, path: str) -> None:
+        """Give an arm's generation 0 to those that wait for it."""
         group = self._group[path]
-        if number == 0 and not group.there:
+        if not group.there:
             for arm in group.waiting:
                 _share(self._arms[path], arm)
             group.there = True
+
+    def done(self, path: str, number: int) -> float:
+        """Take a finished generation to account, and return its weight."""
+        self._reached[path] = number + 1
         return self._weights[path][number]
 
     def fail(self, path: str, error: str) -> tuple[int, float]:
@@ -143,11 +148,16 @@ def _share(leader: Arm[M], arm: Arm[M]) -> None:
 
 
 def work(arm: Arm[M], load: Callable[[], Splits], metrics: Sequence[Metric], generations: int, accept_drift: bool, say: Say) -> None:
-    """Run and measure one arm in this process, and say of each generation when it is done and whether it was there before."""
+    """Run and measure one arm in this process, and say of each generation when it is done and whether it was there before.
+
+    Of generation 0 it says so before it measures: others wait for it.
+    """
     data, progress = load(), reporter(say)
     loop = Loop.at(arm.path, arm.recipe, data, seed=arm.seed, names=arm.names, progress=progress, accept_drift=accept_drift)
     there = len(loop.chain)
     for generation in loop.run(generations):
+        if generation.number == 0:
+            say({"founded": True})
         measure(generation, data, metrics, progress=progress)
         say({"done": generation.number, "found": generation.number < there})
 
