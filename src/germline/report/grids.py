@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import UInt8
 
 from germline.core.pool import Pool
-from germline.report.arms import Arm, Group
+from germline.report.arms import Arm, Group, Run
 from germline.report.pictures import data_uri, mosaic, shrink, small
 
 COLUMNS, TILES = 7, 20
@@ -34,7 +35,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Grid:
-    """Rows are arms, columns generations; ``real`` shows real images of the same classes in the same places."""
+    """Rows are arms, columns generations; ``real`` shows real images of the same classes in the same places.
+
+    ``reordered`` names arms whose rows are of other classes than those of the first: they share classes with it, and no row numbers.
+    """
 
     rows: tuple[Row, ...]
     generations: tuple[int, ...]
@@ -46,47 +50,46 @@ class Grid:
     height: int
     scale: float
     shrunk: int
+    reordered: tuple[str, ...] = ()
 
     @property
     def lines(self) -> list[str]:
         """The classes of each line of tiles, until they repeat."""
-        lines = [", ".join(self.classes[i : i + self.columns]) for i in range(0, len(self.classes), self.columns)]
-        return list(dict.fromkeys(lines))
+        return class_lines(self.classes, self.columns)
 
 
 def grid(group: Group, share: float = 1.0) -> Grid:
     """Return the grid of a group, of several seeds the lowest; ``share`` is its part of what the page may weigh."""
     shape = tuple(small(group.data.real.images[:1]).shape[1:])
-    columns, wanted = _affordable(len(group.arms), int(np.prod(shape)), share)
-    generations = spread(group.last, columns)
+    most, wanted = _affordable(len(group.arms), int(np.prod(shape)), share)
+    generations = spread(group.last, most)
     reference = group.arms[0].shown.generations[0].samples
     rows = tile_rows(reference, wanted)
-    across = _across(len(np.unique(reference.condition)))
-    gap = 1 if shape[1] <= 16 else 2
-
-    def picture(pool: Pool, chosen: np.ndarray) -> str:
-        return data_uri(mosaic(small(pool.images[chosen]), across, gap))
+    condition = reference.condition[rows]
+    columns = across(len(np.unique(reference.condition)))
+    gap = gap_of(shape[1])
 
     def cell(arm: Arm, number: int) -> Cell:
         done = arm.shown.generations
         if number >= len(done):
             return Cell(number, None)
         samples = done[number].samples
-        return Cell(number, picture(samples, rows[rows < len(samples)]))
+        return Cell(number, data_uri(tiles(samples, at_places(samples, rows, condition), columns)))
 
-    lines = -(-len(rows) // across)
-    width, height = across * (shape[1] + gap) - gap, lines * (shape[0] + gap) - gap
+    lines = -(-len(rows) // columns)
+    width, height = columns * (shape[1] + gap) - gap, lines * (shape[0] + gap) - gap
     return Grid(
         rows=tuple(Row(arm, tuple(cell(arm, number) for number in generations)) for arm in group.arms),
         generations=generations,
-        real=picture(group.data.real, alike(group.data.real, reference.condition[rows])),
-        classes=tuple(label(condition, group.data.classes) for condition in reference.condition[rows]),
+        real=data_uri(tiles(group.data.real, alike(group.data.real, condition), columns)),
+        classes=tuple(label(one, group.data.classes) for one in condition),
         tiles=len(rows),
-        columns=across,
+        columns=columns,
         width=width,
         height=height,
         scale=max(1, round(WIDTH / width)) if width <= 1.4 * WIDTH else WIDTH / width,
         shrunk=shrink(max(group.data.image_shape[:2])),
+        reordered=tuple(arm.name for arm in group.arms if not keeps_order(arm.shown, rows, condition)),
     )
 
 
@@ -107,11 +110,59 @@ def tile_rows(pool: Pool, tiles: int) -> np.ndarray:
     return np.array([rows[i] for i in range(max(map(len, a_class))) for rows in a_class if i < len(rows)], np.int64)
 
 
+def of_class(pool: Pool, condition: np.ndarray) -> np.ndarray:
+    """Return rows of ``pool`` with these conditions, the first ones, each row once; -1 where a condition has none left."""
+    left = {value: list(np.flatnonzero(pool.condition == value)[::-1]) for value in np.unique(condition)}
+    return np.array([left[value].pop() if left[value] else -1 for value in condition], np.int64)
+
+
 def alike(pool: Pool, condition: np.ndarray) -> np.ndarray:
     """Return rows of ``pool`` with these conditions, each row once; any row stands in where a condition has none left."""
-    left = {value: list(np.flatnonzero(pool.condition == value)[::-1]) for value in np.unique(condition)}
-    spare = list(range(len(pool)))[::-1]
-    return np.array([left[value].pop() if left[value] else spare.pop() for value in condition], np.int64)
+    rows, spare = of_class(pool, condition), iter(range(len(pool)))
+    return np.array([row if row >= 0 else next(spare) for row in rows], np.int64)
+
+
+def at_places(pool: Pool, rows: np.ndarray, condition: np.ndarray) -> np.ndarray:
+    """Return the rows that stand in the places of ``rows``: those themselves, where they have these conditions.
+
+    Samples in another order, as those of another program may be, share no noise: then the first rows of each condition, -1 where it
+    has none left.
+    """
+    if aligned(pool, rows, condition):
+        return np.where(rows < len(pool), rows, -1)
+    return of_class(pool, condition)
+
+
+def aligned(pool: Pool, rows: np.ndarray, condition: np.ndarray) -> bool:
+    """Return whether those of ``rows`` that the pool has are of these conditions."""
+    there = rows < len(pool)
+    return np.array_equal(pool.condition[rows[there]], condition[there])
+
+
+def keeps_order(run: Run, rows: np.ndarray, condition: np.ndarray) -> bool:
+    """Return whether these rows are of these conditions in every generation of a run."""
+    return all(aligned(generation.samples, rows, condition) for generation in run.generations)
+
+
+def tiles(pool: Pool, rows: np.ndarray, columns: int, *, whole: bool = False) -> UInt8[np.ndarray, "y x c+1"]:
+    """Return the images of these rows as one picture with opacity, ``columns`` a line; row -1 leaves its place empty.
+
+    Large images are shrunk, unless they are wanted ``whole``.
+    """
+    images = pool.images[np.maximum(rows, 0)]
+    shown = images if whole else small(images)
+    return mosaic(shown, columns, gap_of(shown.shape[2]), rows >= 0)
+
+
+def gap_of(width: int) -> int:
+    """Return how many pixels lie between images of this width."""
+    return 1 if width <= 16 else 2
+
+
+def class_lines(classes: Sequence[str], columns: int) -> list[str]:
+    """Return the classes of each line of tiles, until they repeat."""
+    lines = [", ".join(classes[i : i + columns]) for i in range(0, len(classes), columns)]
+    return list(dict.fromkeys(lines))
 
 
 def label(condition: object, classes: Sequence[str]) -> str:
@@ -127,6 +178,6 @@ def _affordable(arms: int, pixel_bytes: int, share: float) -> tuple[int, int]:
     return next((c for c in choices if arms * c[0] * c[1] * pixel_bytes <= share * BYTES), choices[-1])
 
 
-def _across(classes: int) -> int:
+def across(classes: int) -> int:
     """Return how many tiles to put in a line, so that a class stands in one column or on one line where that can be."""
-    return next((across for across in (5, 4, 6) if classes % across == 0 or across % classes == 0), 5)
+    return next((line for line in (5, 4, 6) if classes % line == 0 or line % classes == 0), 5)

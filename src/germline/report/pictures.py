@@ -6,7 +6,7 @@ import base64
 import io
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from PIL import Image
 
 LARGEST = 64  # pixels a side on the page; larger images are shrunk by averaging
@@ -29,12 +29,19 @@ def small(images: UInt8[np.ndarray, "n h w c"]) -> UInt8[np.ndarray, "n h2 w2 c"
     return averaged
 
 
-def mosaic(images: UInt8[np.ndarray, "n h w c"], columns: int, gap: int) -> UInt8[np.ndarray, "y x c+1"]:
-    """Return the images row by row, ``columns`` a row, with transparent gaps; the last channel is opacity."""
+def mosaic(
+    images: UInt8[np.ndarray, "n h w c"], columns: int, gap: int, there: Bool[np.ndarray, " n"] | None = None
+) -> UInt8[np.ndarray, "y x c+1"]:
+    """Return the images row by row, ``columns`` a row, with transparent gaps; the last channel is opacity.
+
+    ``there`` says which places hold an image; the others are left transparent.
+    """
     n, h, w, c = images.shape
     lines = -(-n // columns)
     canvas = np.zeros((lines * (h + gap) - gap, columns * (w + gap) - gap, c + 1), np.uint8)
     for i, image in enumerate(images):
+        if there is not None and not there[i]:
+            continue
         y, x = i // columns * (h + gap), i % columns * (w + gap)
         canvas[y : y + h, x : x + w, :c], canvas[y : y + h, x : x + w, c] = image, 255
     return canvas

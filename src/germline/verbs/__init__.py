@@ -8,6 +8,7 @@ from germline.verbs.check import check
 from germline.verbs.cite import cite
 from germline.verbs.export import export
 from germline.verbs.fork import fork
+from germline.verbs.grid import grid
 from germline.verbs.ls import ls
 from germline.verbs.measure import measure
 from germline.verbs.report import report
@@ -18,5 +19,5 @@ from germline.verbs.table import table
 from germline.verbs.verdict import verdict
 
 VERBS: dict[str, Callable[..., None]] = {
-    verb.__name__: verb for verb in (ls, show, run, study, measure, verdict, best, table, report, check, fork, export, adopt, cite)
+    verb.__name__: verb for verb in (ls, show, run, study, measure, verdict, best, table, report, grid, check, fork, export, adopt, cite)
 }
