@@ -1,14 +1,16 @@
-"""The study of rivals compares like with like."""
+"""The studies of rivals compare like with like."""
 
 import pytest
 
 from germline import sweep
 from germline.core import digest
 from germline.selectors import Matched
-from germline.studies import rivals, rivals_digits
+from germline.studies import rivals, rivals_digits, self_improvement, self_improvement_digits, self_improvement_digits_guided
+
+WEIGHTS = (self_improvement, self_improvement_digits, self_improvement_digits_guided)
 
 
-@pytest.mark.parametrize("study", [rivals, rivals_digits])
+@pytest.mark.parametrize("study", [rivals, rivals_digits, *WEIGHTS])
 def test_arms_share_the_founder_and_the_budget(study):
     arms = dict(study())
     assert len(arms) == len(list(study())), "names are distinct"

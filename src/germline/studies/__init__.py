@@ -20,6 +20,7 @@ from germline.studies.loop import (
     planted_warm,
 )
 from germline.studies.rivals import rivals, rivals_digits
+from germline.studies.self_improvement import self_improvement, self_improvement_digits, self_improvement_digits_guided
 from germline.studies.solver_steps import solver_steps
 
 
@@ -43,6 +44,28 @@ class Study:
 LOOPS = (loop_unconditional, loop_scratch, loop_scratch_guided, loop_warm, loop_warm_guided)
 CONTROLS = (planted_unconditional, planted_scratch, planted_scratch_guided, planted_warm, planted)
 CELLS = tuple(Study(arms, "digits") for arms in (*LOOPS, *CONTROLS))
-ALL = (Study(demo), *CELLS, Study(entropy_drives, "digits"), Study(solver_steps), Study(rivals), Study(rivals_digits, "digits"))
+ALL = (
+    Study(demo),
+    *CELLS,
+    Study(entropy_drives, "digits"),
+    Study(solver_steps),
+    Study(rivals),
+    Study(rivals_digits, "digits"),
+    Study(self_improvement),
+    Study(self_improvement_digits, "digits"),
+    Study(self_improvement_digits_guided, "digits"),
+)
 
-__all__ = ["ALL", "CELLS", "Study", "demo", "entropy_drives", "rivals", "rivals_digits", "solver_steps"]
+__all__ = [
+    "ALL",
+    "CELLS",
+    "Study",
+    "demo",
+    "entropy_drives",
+    "rivals",
+    "rivals_digits",
+    "self_improvement",
+    "self_improvement_digits",
+    "self_improvement_digits_guided",
+    "solver_steps",
+]
