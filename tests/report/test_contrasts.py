@@ -3,12 +3,15 @@
 import pytest
 
 from conftest import gaussian_splits
+from germline.core import sealed
 from germline.core.intervals import paired
 from germline.report.arms import groups
 from germline.report.contrasts import contrasts
 from germline.report.curves import series_of
+from germline.report.page import write_page
 from germline.report.text import number
-from report.test_page import make
+from report.test_page import Spread, make, own
+from report.test_verdicts import section, text_of
 
 
 @pytest.mark.parametrize("seeds", [(0, 1, 2), (0, 1)])
@@ -18,7 +21,9 @@ def test_the_cells_are_the_paired_intervals(tmp_path, seeds):
     arms = {tuple(run.config["parts"]["mixer"]["part"].split(":"))[1]: arm for arm in group.arms for run in arm.runs}
     series = series_of(group)[0]
     value = {name: [series.of("samples", run)[2].value for run in arm.runs] for name, arm in arms.items()}
-    row = next(row for row, arm in zip(found.table.rows, found.table.rows_of, strict=True) if arm in (None, arms["Replace"]))
+    row = next(
+        row for row, arm in zip(found.parts[0].table.rows, found.parts[0].table.rows_of, strict=True) if arm in (None, arms["Replace"])
+    )
     reference = next(name for name, arm in arms.items() if arm.name == found.against or found.against.startswith(arm.name))
     gap = paired(value["Replace"], value[reference])
     sign = "+" if gap.mean > 0 else ""
@@ -27,3 +32,48 @@ def test_the_cells_are_the_paired_intervals(tmp_path, seeds):
         assert "no ordering" in found.note
     else:
         assert row[1].startswith(f"{sign}{number(gap.mean)} [{number(gap.low)}, {number(gap.high)}], ")
+
+
+@pytest.fixture
+def two_sizes(tmp_path):
+    """Three arms measured on 20 samples, two on 10, one on 5."""
+    data, names = gaussian_splits(20, 4), ("replace", "accumulate", "real-only")
+    runs = make(tmp_path / "a", data, names=names, generations=1, seeds=(0, 1, 2))
+    half = make(tmp_path / "b", data, names=("replace-half", "accumulate-half", "c"), generations=1, seeds=(0, 1, 2), metrics=(Spread(10),))
+    alone = make(tmp_path / "c", data, names=("replace-quarter", "b", "c"), generations=1, seeds=(0, 1, 2), metrics=(Spread(5),))
+    return runs, [run for run in half if run[0] != "c"], [run for run in alone if run[0] == "replace-quarter"]
+
+
+def named(runs):
+    """Give every run a configuration of its own, so that equal parts are not taken for one arm."""
+    for name, chain, _ in runs:
+        config = sealed.read(chain.path / "config.json")
+        changed = {"parts": {**config["parts"], "source": name}, "names": {"study": "s", "arm": name, "data": {}}}
+        sealed.write(chain.path / "config.json", {**config, **changed})
+    return [(f"{name}-seed{chain.seed}", chain, data) for name, chain, data in runs]
+
+
+def test_arms_on_another_number_of_samples_have_a_table_of_their_own(two_sizes, tmp_path):
+    runs, half, alone = two_sizes
+    group = groups(named([*runs, *half, *alone]))[0]
+    found = contrasts(group)
+    assert found.against == "real-only"
+    first, second = found.parts
+    assert {row[0] for row in first.table.rows} == {"replace", "accumulate"}
+    assert (second.against, [row[0] for row in second.table.rows]) == ("replace-half", ["accumulate-half"])
+    assert "measured on 10 samples, real-only was not" in second.why
+    assert found.left_out == "replace-quarter is in no table: no other arm was measured on its number of samples."
+    values = {arm.name: arm for arm in group.arms}
+    half_values = {name: [run.values[1][0].value for run in values[name].runs] for name in ("accumulate-half", "replace-half")}
+    gap = paired(half_values["accumulate-half"], half_values["replace-half"])
+    assert number(gap.mean) in second.table.rows[0][1]
+    assert number(gap.low) in second.table.rows[0][1]
+    write_page(named([*runs, *half, *alone]), tmp_path / "page.html")
+    said = text_of(section(own((tmp_path / "page.html").read_text()), "differences"))
+    assert "Differences to replace-half" in said
+    assert "replace-quarter is in no table" in said
+
+
+def test_arms_on_one_number_of_samples_have_one_table(two_sizes):
+    found = contrasts(groups(named(two_sizes[0]))[0])
+    assert (len(found.parts), found.left_out, found.parts[0].why) == (1, "", "")

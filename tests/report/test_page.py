@@ -24,12 +24,13 @@ from germline.mixers import Accumulate, RealOnly, Replace
 from germline.report import tables
 from germline.report.arms import groups
 from germline.report.composition import compositions
-from germline.report.curves import constants, panels, series_of
+from germline.report.curves import FAINT, constants, panels, series_of
 from germline.report.grids import grid, spread, tile_rows
 from germline.report.neighbours import galleries, nearest_rows
 from germline.report.origins import counts
 from germline.report.page import write_page
 from germline.report.pictures import small
+from germline.report.spent import Spent
 from germline.report.statement import statement
 from germline.report.text import number, ratio
 
@@ -225,6 +226,8 @@ def test_values_on_other_numbers_of_rows_are_kept_apart(tmp_path, data):
     titles = [panel.title for panel in panels(groups(runs)[0])]
     assert titles[:2] == ["Frechet distance (n = 20)", "Frechet distance (n = 10)"]
     assert "cannot be compared" in statement(groups(runs)[0]).directions
+    held = [panel.only for panel in panels(groups(runs)[0])]
+    assert held[:2] == [f"Holds {NAMES[0]}.", "Holds accumulate, real-only."]
 
 
 def test_seeds_of_an_arm_are_one_line_and_its_mean(tmp_path, data):
@@ -235,6 +238,26 @@ def test_seeds_of_an_arm_are_one_line_and_its_mean(tmp_path, data):
     assert series.mean(found.arms[0], 1) == pytest.approx(np.mean(values))
     assert len(set(values)) == 3
     assert "3 seeds" in statement(found).seeds
+
+
+@pytest.mark.parametrize("seeds", [(0, 1, 2), (0, 1)])
+def test_single_seeds_are_faint_where_a_band_shows_them(tmp_path, data, seeds):
+    found = groups(make(tmp_path, data, generations=1, seeds=seeds))[0]
+    panel = panels(found)[0]
+    assert panel.only == ""
+    single = [trace for trace in panel.figure.traces if ", seed " in (trace.get("name") or "")]
+    assert len(single) == 3 * len(seeds)
+    assert {trace.get("opacity") for trace in single} == ({FAINT} if len(seeds) == 3 else {None})
+    assert sum(trace.get("fill") == "toself" for trace in panel.figure.traces) == (3 if len(seeds) == 3 else 0)
+
+
+def test_budgets_have_network_evaluations_where_they_are_known(group):
+    costs = {group.arms[1].shown.chain.path: Spent(images=None, rows=80, evaluations=4_321, real_rows=17)}
+    plain, told = tables.budgets(group), tables.budgets(group, costs)
+    assert "network evaluations" not in plain.head
+    column = told.head.index("network evaluations")
+    assert [row[column : column + 2] for row in told.rows] == [("", ""), ("4,321", "17"), ("", "")]
+    assert all(len(row) == len(told.head) for row in told.rows)
 
 
 def test_one_generation_without_metrics_and_two_data_sets(tmp_path, data):

@@ -1,35 +1,96 @@
-"""The paired differences of arms to a reference arm, as a table."""
+"""The paired differences of arms to a reference arm, as tables: one for each number of samples that arms were measured on."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from germline.report import glossary
-from germline.report.arms import Group
-from germline.report.compare import Comparison, Contrast, caveat, compare
+from germline.report.arms import Arm, Group, Run
+from germline.report.compare import Comparison, Contrast, arms_of, caveat, compare
 from germline.report.tables import Table
-from germline.report.text import number
+from germline.report.text import count, number
+
+
+@dataclass(frozen=True)
+class Differences:
+    """A row an arm, a column a metric at the last generation; ``against`` is the reference arm, ``why`` says why it is not the first's."""
+
+    against: str
+    table: Table
+    why: str
 
 
 @dataclass(frozen=True)
 class Contrasts:
-    """A row an arm, a column a metric at the last generation; ``against`` is the reference arm, ``note`` how far the seeds carry."""
+    """The tables; ``left_out`` names arms that are in none, ``note`` says how far the seeds carry."""
 
-    against: str
-    table: Table
+    parts: tuple[Differences, ...]
+    left_out: str
     note: str
+
+    @property
+    def against(self) -> str:
+        """The first table's reference arm."""
+        return self.parts[0].against
 
 
 def contrasts(group: Group) -> Contrasts | None:
-    """Return the differences at the last generation; None where there are not two arms measured alike."""
-    found = compare([run for arm in group.arms for run in arm.runs])
-    last = [one for one in found if one.when == "last" and any(arm.difference for arm in one.arms)]
-    if not last:
+    """Return the differences at the last generation; None where there are not two arms measured alike.
+
+    Values on other numbers of samples are not compared. So arms that draw more than the reference arm, of which some metric has no
+    difference, are compared with the first among themselves, in a table of their own.
+    """
+    runs, own = [run for arm in group.arms for run in arm.runs], {arm.name: arm for arm in group.arms}
+    parts: list[Differences] = []
+    used: list[Comparison] = []
+    done: set[tuple[str, str | None, int | None]] = set()
+    alone: list[str] = []
+    while runs:
+        found = [one for one in compare(runs) if one.when == "last"]
+        fresh = [one for one in found if (one.metric, one.extractor, one.n) not in done and any(arm.difference for arm in one.arms)]
+        apart = list(dict.fromkeys(arm.arm for one in found if not _has_reference(one) for arm in one.arms))
+        if fresh:
+            parts.append(_differences(fresh, own, parts))
+            used += fresh
+            done |= {(one.metric, one.extractor, one.n) for one in fresh}
+        elif found:
+            alone.append(found[0].against)
+        runs = _of(runs, [name for name in apart if name != found[0].against])
+    if not parts:
         return None
-    names = list(dict.fromkeys(arm.arm for one in last for arm in one.arms if arm.difference))
-    rows = tuple((name, *(_cell(one, name) for one in last)) for name in names)
-    own = {arm.name: arm for arm in group.arms}
-    return Contrasts(last[0].against, Table(("arm", *map(_head, last)), rows, rows_of=tuple(own.get(name) for name in names)), caveat(last))
+    return Contrasts(tuple(parts), _left_out([name for name in alone if name not in _names(parts)]), caveat(used))
+
+
+def _has_reference(one: Comparison) -> bool:
+    return any(arm.arm == one.against for arm in one.arms)
+
+
+def _of(runs: Sequence[Run], names: Sequence[str]) -> list[Run]:
+    return [run for name, same in arms_of(runs).items() if name in names for run in same]
+
+
+def _names(parts: Sequence[Differences]) -> set[str]:
+    return {name for part in parts for name in (part.against, *(row[0] for row in part.table.rows))}
+
+
+def _left_out(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    verb, whose = ("is", "its") if len(names) == 1 else ("are", "their")
+    return f"{', '.join(names)} {verb} in no table: no other arm was measured on {whose} number of samples."
+
+
+def _differences(found: Sequence[Comparison], own: dict[str, Arm], earlier: Sequence[Differences]) -> Differences:
+    names = list(dict.fromkeys(arm.arm for one in found for arm in one.arms if arm.difference))
+    rows = tuple((name, *(_cell(one, name) for one in found)) for name in names)
+    table = Table(("arm", *map(_head, found)), rows, rows_of=tuple(own.get(name) for name in names))
+    against, sizes = found[0].against, sorted({one.n for one in found if one.n is not None})
+    why = ""
+    if earlier:
+        on = f" on {' and '.join(map(count, sizes))} samples" if sizes else ""
+        why = f"These arms were measured{on}, {earlier[0].against} was not: so they are compared with the first of them, {against}."
+    return Differences(against, table, why)
 
 
 def _head(one: Comparison) -> str:

@@ -14,6 +14,7 @@ from germline.report.arms import Arm, Group, Run
 from germline.report.figures import Figure, band, generation_axis, layout, line
 from germline.report.text import count, number
 
+FAINT = 0.4  # opacity of single seeds where a band shows how far they spread
 Points = dict[int, Measurement]  # by generation
 
 
@@ -74,7 +75,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Panel:
-    """A figure with its texts."""
+    """A figure with its texts; ``only`` names the arms that it holds, where others were measured on another number of rows."""
 
     title: str
     direction: str
@@ -82,6 +83,7 @@ class Panel:
     conditions: str
     spoken: str
     figure: Figure
+    only: str
 
 
 def series_of(group: Group) -> list[Series]:
@@ -152,7 +154,14 @@ def _panel(series: Series, group: Group, title: str) -> Panel:
         conditions=_conditions(series, group),
         spoken=_spoken(series, group),
         figure=figure,
+        only=_only(series, group),
     )
+
+
+def _only(series: Series, group: Group) -> str:
+    """Return which arms were measured so, where it is not all of them."""
+    held = [arm.name for arm in group.arms if any(series.of(series.main, run) for run in arm.runs)]
+    return "" if len(held) == len(group.arms) else f"Holds {', '.join(held)}."
 
 
 def _arm(series: Series, arm: Arm) -> list[dict[str, Json]]:
@@ -165,7 +174,8 @@ def _arm(series: Series, arm: Arm) -> list[dict[str, Json]]:
             traces.append(line(list(training), [v.value for v in training.values()], label, arm.style, width=1, dash="dot"))
         points = series.of(series.main, run)
         if points and len(arm) > 1:
-            traces.append(line(list(points), [v.value for v in points.values()], f"{arm.name}, seed {run.seed}", arm.style, width=0.7))
+            single = line(list(points), [v.value for v in points.values()], f"{arm.name}, seed {run.seed}", arm.style, width=0.7)
+            traces.append({**single, "opacity": FAINT} if len(arm) >= ENOUGH else single)
     traces = [*_band(series, arm), *traces]
     means = {g: value for g in range(arm.length) if (value := series.mean(arm, g)) is not None}
     if means:

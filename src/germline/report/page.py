@@ -24,9 +24,11 @@ from germline.report.curves import Panel, constants, panels
 from germline.report.grids import Grid, grid
 from germline.report.law import Law, laws
 from germline.report.neighbours import Gallery, Strip, galleries
+from germline.report.selections import Selections, selections
+from germline.report.spent import Spent
 from germline.report.statement import Statement, statement
 from germline.report.text import number
-from germline.report.verdicts import verdict_table
+from germline.report.verdicts import Judgement, judgements
 
 HERE = Path(__file__).parent
 
@@ -37,7 +39,7 @@ class Chapter:
 
     group: Group
     statement: Statement
-    verdicts: tables.Table | None
+    judgements: list[Judgement]
     grid: Grid
     panels: list[Panel]
     constants: list[str]
@@ -46,6 +48,7 @@ class Chapter:
     held_out: Strip
     galleries: list[Gallery]
     compositions: list[Composition]
+    selections: Selections | None
     numbers: tables.Table | None
     budgets: tables.Table
     differences: tables.Table | None
@@ -54,11 +57,17 @@ class Chapter:
 
 
 def write_page(
-    runs: Sequence[tuple[str, Chain, Splits]], out: Path, *, verdicts: Mapping[Path, Verdict] | None = None, progress: Progress = silent
+    runs: Sequence[tuple[str, Chain, Splits]],
+    out: Path,
+    *,
+    verdicts: Mapping[Path, Verdict] | None = None,
+    costs: Mapping[Path, Spent] | None = None,
+    progress: Progress = silent,
 ) -> None:
     """Write the page about ``runs``, (name, chain, data) each, to ``out``: one file that needs no network.
 
-    ``verdicts`` are the judge's words by run folder; without them the page has no such section.
+    ``verdicts`` are the judge's words by run folder; without them the page has no such section. ``costs`` add network evaluations and
+    real rows to the budgets.
     Runs on different data sets become chapters of their own. Runs of equal parts and different seeds are one arm.
 
     Raises:
@@ -67,7 +76,7 @@ def write_page(
     """
     found = groups(runs)
     with progress("report", 4 * len(found) + 1) as advance:
-        chapters = [_chapter(group, verdicts or {}, 1 / len(found), advance) for group in found]
+        chapters = [_chapter(group, verdicts or {}, costs or {}, 1 / len(found), advance) for group in found]
         write_bytes(out, render(chapters).encode())
         advance(1)
 
@@ -83,7 +92,7 @@ def render(chapters: Sequence[Chapter]) -> str:
     return environment.get_template("page.html").render(chapters=chapters, plotly=Markup(get_plotlyjs()), **own)
 
 
-def _chapter(group: Group, verdicts: Mapping[Path, Verdict], share: float, advance: Advance) -> Chapter:
+def _chapter(group: Group, verdicts: Mapping[Path, Verdict], costs: Mapping[Path, Spent], share: float, advance: Advance) -> Chapter:
     said, shown = statement(group), grid(group, share)
     advance(1)
     drawn = panels(group)
@@ -95,7 +104,7 @@ def _chapter(group: Group, verdicts: Mapping[Path, Verdict], share: float, advan
     return Chapter(
         group=group,
         statement=said,
-        verdicts=verdict_table(group, verdicts),
+        judgements=judgements(group, verdicts),
         grid=shown,
         panels=drawn,
         constants=constants(group),
@@ -104,8 +113,9 @@ def _chapter(group: Group, verdicts: Mapping[Path, Verdict], share: float, advan
         held_out=held_out,
         galleries=gallery,
         compositions=composed,
+        selections=selections(group, share),
         numbers=tables.numbers(group),
-        budgets=tables.budgets(group),
+        budgets=tables.budgets(group, costs),
         differences=tables.differences(group),
         commands=tables.commands(group),
         facts=tables.facts(group),

@@ -10,6 +10,7 @@ from pathlib import Path
 from germline.core.digest import Json
 from germline.report.arms import Arm, Group, Run
 from germline.report.curves import Series, heading, series_of
+from germline.report.spent import Spent
 from germline.report.terminal import part_text
 from germline.report.text import count, number
 
@@ -43,11 +44,16 @@ def numbers(group: Group) -> Table | None:
     return Table(("metric", *(arm.name for arm in group.arms), "real images", "better"), rows, columns_of=(None, *group.arms, None, None))
 
 
-def budgets(group: Group) -> Table:
-    """Return what every run cost and where its recipe comes from."""
-    head = ("run", "source", "seed", "generations", "images seen", "rows sampled", "CPU seconds", "wall seconds")
+def budgets(group: Group, costs: Mapping[Path, Spent] | None = None) -> Table:
+    """Return what every run cost and where its recipe comes from; ``costs`` are those of runs by folder, where they are known."""
     runs = [(arm, run) for arm in group.arms for run in arm.runs]
-    return Table(head, tuple((run.name, *_budget(run)) for _, run in runs), tuple(arm for arm, _ in runs))
+    known = [(costs or {}).get(run.chain.path) for _, run in runs]
+    head = ["run", "source", "seed", "generations", "images seen", "rows sampled", "CPU seconds", "wall seconds"]
+    rows = [[run.name, *_budget(run)] for _, run in runs]
+    if any(known):
+        for line, cells in zip([head, *rows], [["network evaluations", "real rows used"], *map(_cost, known)], strict=True):
+            line[6:6] = cells
+    return Table(tuple(head), tuple(map(tuple, rows)), tuple(arm for arm, _ in runs))
 
 
 def differences(group: Group) -> Table | None:
@@ -106,6 +112,10 @@ def _budget(run: Run) -> tuple[str, ...]:
         f"{cpu:,.0f}" if times else "",
         f"{wall:,.0f}" if times else "",
     )
+
+
+def _cost(known: Spent | None) -> list[str]:
+    return ["", ""] if known is None else [count(known.evaluations), count(known.real_rows)]
 
 
 def _part_texts(parts: Sequence[Json]) -> list[str]:

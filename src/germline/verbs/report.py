@@ -6,6 +6,7 @@ from germline import registry
 from germline.core.progress import bars
 from germline.judge import judge
 from germline.report.page import write_page
+from germline.report.spent import spent
 from germline.verbs.arguments import Paths, print_json, run_folders
 
 
@@ -27,5 +28,6 @@ def report(runs: Paths, out: Path = Path("report.html"), json: bool = False) -> 
             if len(run.chain) > 1:
                 verdicts[run.chain.path] = judge(run.chain, run.data)
             advance(1)
-    write_page([(run.name, run.chain, run.data) for run in opened], out, verdicts=verdicts, progress=bars)
+    costs = {run.chain.path: spent(run.recipe, run.chain, run.data) for run in opened if run.recipe is not None}
+    write_page([(run.name, run.chain, run.data) for run in opened], out, verdicts=verdicts, costs=costs, progress=bars)
     print_json({"page": str(out), "runs": [run.name for run in opened]}) if json else print(f"{out}: open it in a browser.")

@@ -7,8 +7,8 @@ from germline.core.recipe import Recipe
 from germline.data import digits
 from germline.loop import Loop
 from germline.mixers import Fresh, Replace
+from germline.report.spent import Spent, spent
 from germline.samplers import Denoised
-from germline.studies.spent import Spent, spent
 from germline.trainers import SIMS, TrainDenoiser
 
 
