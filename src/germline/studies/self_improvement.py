@@ -17,7 +17,7 @@ from germline.recipes.sims import sims
 from germline.studies.loop import WARM, N
 
 Arms = Iterator[tuple[str, Recipe[ClassModel]]]
-STRENGTHS = (0.25, 0.5, 1.0, 2.0)
+STRENGTHS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 def self_improvement() -> Arms:
