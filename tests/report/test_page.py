@@ -24,7 +24,7 @@ from germline.mixers import Accumulate, RealOnly, Replace
 from germline.report import tables
 from germline.report.arms import groups
 from germline.report.composition import compositions
-from germline.report.curves import FAINT, constants, panels, series_of
+from germline.report.curves import FAINT, constants, joined, panels, series_of
 from germline.report.grids import grid, spread, tile_rows
 from germline.report.neighbours import galleries, nearest_rows
 from germline.report.origins import counts
@@ -226,8 +226,15 @@ def test_values_on_other_numbers_of_rows_are_kept_apart(tmp_path, data):
     titles = [panel.title for panel in panels(groups(runs)[0])]
     assert titles[:2] == ["Frechet distance (n = 20)", "Frechet distance (n = 10)"]
     assert "cannot be compared" in statement(groups(runs)[0]).directions
-    held = [panel.only for panel in panels(groups(runs)[0])]
-    assert held[:2] == [f"Holds {NAMES[0]}.", "Holds accumulate, real-only."]
+    found = panels(groups(runs)[0])
+    held = [panel.only for panel in found]
+    assert held[:2] == [NAMES[0], "accumulate, real-only"]
+    assert [panel.arms for panel in joined(found)[0]] == [2, 1]
+    assert joined(found)[0][0].metric == "Frechet distance"
+    table = tables.numbers(groups(runs)[0])
+    row = dict(zip(table.head, next(row for row in table.rows if row[0] == "Frechet distance (n = 10)"), strict=True))
+    assert [row[name].endswith(", n = 20") for name in NAMES] == [True, False, False]
+    assert row["real images"].endswith(", n = 20")
 
 
 def test_seeds_of_an_arm_are_one_line_and_its_mean(tmp_path, data):

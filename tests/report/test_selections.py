@@ -111,7 +111,7 @@ def test_the_table_has_the_counts_of_the_choice(group):
     assert cells["top"][4] == f"{offer.images[:].mean():.1f} → {chosen.images[:].mean():.1f}"
     assert cells["uniform"][4] == ""
     counts = [int((chosen.condition == c).sum()) for c in (0, 1)]
-    assert by_name(found)["top"].classes == f"a {counts[0]} of 30, b {counts[1]} of 30"
+    assert by_name(found)["top"].classes == f"a: {counts[0]} of 30, b: {counts[1]} of 30"
 
 
 def test_reasons_say_who_left_rows_out(group):

@@ -39,7 +39,8 @@ def contrasts(group: Group) -> Contrasts | None:
     """Return the differences at the last generation; None where there are not two arms measured alike.
 
     Values on other numbers of samples are not compared. So arms that draw more than the reference arm, of which some metric has no
-    difference, are compared with the first among themselves, in a table of their own.
+    difference, are compared among themselves in a table of their own: with their control, where a recipe says that it is one, else with
+    the first.
     """
     runs, own = [run for arm in group.arms for run in arm.runs], {arm.name: arm for arm in group.arms}
     parts: list[Differences] = []
@@ -47,7 +48,8 @@ def contrasts(group: Group) -> Contrasts | None:
     done: set[tuple[str, str | None, int | None]] = set()
     alone: list[str] = []
     while runs:
-        found = [one for one in compare(runs) if one.when == "last"]
+        against = _control(runs) if done else None
+        found = [one for one in compare(runs, against) if one.when == "last"]
         fresh = [one for one in found if (one.metric, one.extractor, one.n) not in done and any(arm.difference for arm in one.arms)]
         apart = list(dict.fromkeys(arm.arm for one in found if not _has_reference(one) for arm in one.arms))
         if fresh:
@@ -60,6 +62,15 @@ def contrasts(group: Group) -> Contrasts | None:
     if not parts:
         return None
     return Contrasts(tuple(parts), _left_out([name for name in alone if name not in _names(parts)]), caveat(used))
+
+
+def _control(runs: Sequence[Run]) -> str | None:
+    """Return the name of the first arm that was measured and whose recipe's source is that it is a control."""
+    for name, same in arms_of(runs).items():
+        parts = same[0].config["parts"]
+        if isinstance(parts, dict) and parts.get("source") == "control" and any(any(run.values) for run in same):
+            return name
+    return None
 
 
 def _has_reference(one: Comparison) -> bool:
@@ -89,7 +100,7 @@ def _differences(found: Sequence[Comparison], own: dict[str, Arm], earlier: Sequ
     why = ""
     if earlier:
         on = f" on {' and '.join(map(count, sizes))} samples" if sizes else ""
-        why = f"These arms were measured{on}, {earlier[0].against} was not: so they are compared with the first of them, {against}."
+        why = f"These arms were measured{on}, {earlier[0].against} was not: so they are compared among themselves, with {against}."
     return Differences(against, table, why)
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
+from typing import Literal
 
 from germline.core.digest import Json
 from germline.core.intervals import ENOUGH, Interval, over_seeds
 from germline.core.measurement import Measurement
 from germline.report import glossary
 from germline.report.arms import Arm, Group, Run
-from germline.report.figures import Figure, band, generation_axis, layout, line
+from germline.report.figures import Figure, band, colour, generation_axis, layout, line
 from germline.report.text import count, number
 
 FAINT = 0.4  # opacity of single seeds where a band shows how far they spread
+BAND, BANDS = 0.16, 0.6  # opacity of a band at most, and of all bands together
 Points = dict[int, Measurement]  # by generation
 
 
@@ -66,6 +68,13 @@ class Series:
         values = {point.value for at in points for point in at.values()}
         return values.pop() if len(values) == 1 and max(map(len, points)) > 1 else None
 
+    @property
+    def level(self) -> float | None:
+        """The level of real images, where all runs agree on it."""
+        values = [point.value for points in self.points.get("reference", {}).values() for point in points.values()]
+        agree = bool(values) and max(values) - min(values) <= 1e-3 * max(map(abs, values))
+        return values[0] if agree else None
+
     def reference(self) -> str:
         """Return the last level of real images: one number, a range where it differs between runs, nothing where it was not measured."""
         levels = [points[max(points)].value for points in self.points.get("reference", {}).values() if points]
@@ -75,15 +84,21 @@ class Series:
 
 @dataclass(frozen=True)
 class Panel:
-    """A figure with its texts; ``only`` names the arms that it holds, where others were measured on another number of rows."""
+    """A figure with its texts; ``only`` names the arms that it holds, where others were measured on another number of rows, or not at all.
 
+    Panels of one ``metric`` differ in the number of samples only.
+    """
+
+    metric: str
     title: str
     direction: str
     meaning: str
     conditions: str
     spoken: str
     figure: Figure
+    n: int | None
     only: str
+    arms: int
 
 
 def series_of(group: Group) -> list[Series]:
@@ -110,19 +125,28 @@ def series_of(group: Group) -> list[Series]:
     return sorted(found.values(), key=lambda series: glossary.rank(series.key.name))
 
 
-def heading(series: Series, found: Sequence[Series]) -> str:
+def heading(series: Series, found: Sequence[Series], by: Sequence[Literal["k", "n"]] = ("k", "n")) -> str:
     """Return a metric's title, with what tells it apart where two series share a name."""
     key, title = series.key, glossary.title(series.key.name)
     same = [other.key for other in found if other.key.name == key.name]
     apart = [str(key.extractor)] if len({other.extractor for other in same}) > 1 else []
-    apart += [f"{what} = {getattr(key, what)}" for what in ("k", "n") if len({getattr(other, what) for other in same}) > 1]
+    apart += [f"{what} = {getattr(key, what)}" for what in by if len({getattr(other, what) for other in same}) > 1]
     return f"{title} ({', '.join(apart)})" if apart else title
 
 
 def panels(group: Group) -> list[Panel]:
     """Return the figures of a group, of those metrics that changed at all."""
     found = series_of(group)
-    return [_panel(series, group, heading(series, found)) for series in found if series.constant is None]
+    drawn = [series for series in found if series.constant is None]
+    return [_panel(series, group, heading(series, found, ("k",)), heading(series, found)) for series in drawn]
+
+
+def joined(found: Sequence[Panel]) -> list[tuple[Panel, ...]]:
+    """Return the panels of each metric together, those of most arms first."""
+    same: dict[str, list[Panel]] = {}
+    for panel in found:
+        same.setdefault(panel.metric, []).append(panel)
+    return [tuple(sorted(panels, key=lambda panel: -panel.arms)) for panels in same.values()]
 
 
 def constants(group: Group) -> list[str]:
@@ -141,31 +165,29 @@ def _size(run: Run, value: Measurement) -> int | None:
     return value.n if len(sizes) == 1 else len(run.generations[0].samples)
 
 
-def _panel(series: Series, group: Group, title: str) -> Panel:
+def _panel(series: Series, group: Group, metric: str, title: str) -> Panel:
     traces = _references(series, group)
-    for arm in group.arms:
-        traces += _arm(series, arm)
+    held = [arm for arm in group.arms if any(series.of(series.main, run) for run in arm.runs)]
+    for arm in held:
+        traces += _arm(series, arm, len(held))
     y: dict[str, Json] = {"rangemode": "tozero" if _positive(series) else "normal"}
     figure = Figure(tuple(traces), layout(generation_axis(group.last), y, height=230))
     return Panel(
+        metric=metric,
         title=title,
         direction=glossary.direction(series.better),
         meaning=glossary.entry(series.key.name).meaning,
         conditions=_conditions(series, group),
         spoken=_spoken(series, group),
         figure=figure,
-        only=_only(series, group),
+        n=series.key.n,
+        only="" if len(held) == len(group.arms) else ", ".join(arm.name for arm in held),
+        arms=len(held),
     )
 
 
-def _only(series: Series, group: Group) -> str:
-    """Return which arms were measured so, where it is not all of them."""
-    held = [arm.name for arm in group.arms if any(series.of(series.main, run) for run in arm.runs)]
-    return "" if len(held) == len(group.arms) else f"Holds {', '.join(held)}."
-
-
-def _arm(series: Series, arm: Arm) -> list[dict[str, Json]]:
-    """Return an arm's lines: thin ones for its training sets and for single seeds, the mean in full."""
+def _arm(series: Series, arm: Arm, arms: int) -> list[dict[str, Json]]:
+    """Return the lines of one of ``arms`` arms: thin ones for its training sets and for single seeds, the mean in full."""
     traces = []
     for run in arm.runs:
         training = series.of("training", run) if series.main != "training" else {}
@@ -176,7 +198,7 @@ def _arm(series: Series, arm: Arm) -> list[dict[str, Json]]:
         if points and len(arm) > 1:
             single = line(list(points), [v.value for v in points.values()], f"{arm.name}, seed {run.seed}", arm.style, width=0.7)
             traces.append({**single, "opacity": FAINT} if len(arm) >= ENOUGH else single)
-    traces = [*_band(series, arm), *traces]
+    traces = [*_band(series, arm, arms), *traces]
     means = {g: value for g in range(arm.length) if (value := series.mean(arm, g)) is not None}
     if means:
         label = arm.name if len(arm) == 1 else f"{arm.name}, mean of {len(arm)} seeds"
@@ -185,11 +207,14 @@ def _arm(series: Series, arm: Arm) -> list[dict[str, Json]]:
     return traces
 
 
-def _band(series: Series, arm: Arm) -> list[dict[str, Json]]:
-    """Return the t-interval over the seeds as a band; nothing under three seeds."""
+def _band(series: Series, arm: Arm, arms: int) -> list[dict[str, Json]]:
+    """Return the t-interval over the seeds as a band, the paler the more arms there are; nothing under three seeds."""
     intervals = {g: found for g in range(arm.length) if (found := series.interval(arm, g)) is not None}
     ends = {g: (one.low, one.high) for g, one in intervals.items() if one.low is not None and one.high is not None}
-    return [band(list(ends), [low for low, _ in ends.values()], [high for _, high in ends.values()], arm.style)] if ends else []
+    if not ends:
+        return []
+    drawn = band(list(ends), [low for low, _ in ends.values()], [high for _, high in ends.values()], arm.style)
+    return [{**drawn, "fillcolor": f"{colour(arm.style)}{round(255 * min(BAND, BANDS / arms)):02x}"}]
 
 
 def _bounds(points: Points) -> list[tuple[float, float]] | None:
@@ -200,12 +225,8 @@ def _bounds(points: Points) -> list[tuple[float, float]] | None:
 def _references(series: Series, group: Group) -> list[dict[str, Json]]:
     """Return one dashed level where all runs agree on it, else one in each arm's colour."""
     levels = {run: points for run, points in series.points.get("reference", {}).items() if points}
-    if not levels:
-        return []
-    values = [point.value for points in levels.values() for point in points.values()]
-    spread = max(values) - min(values)
-    if spread <= 1e-3 * max(abs(value) for value in values):
-        return [line([-1, group.last + 1], [values[0], values[0]], "real images", None, width=1.5, dash="dash")]
+    if (level := series.level) is not None:
+        return [line([-1, group.last + 1], [level, level], "real images", None, width=1.5, dash="dash")]
     return [
         line(list(points), [p.value for p in points.values()], f"real images, as measured in {arm.name}", arm.style, width=1, dash="dash")
         for arm in group.arms
@@ -219,13 +240,7 @@ def _positive(series: Series) -> bool:
 
 def _conditions(series: Series, group: Group) -> str:
     """Return what must be equal to compare, and which lines there are."""
-    key = series.key
-    rows = {what: _rows(series, what) for what in ("samples", "training", "reference")}
-    names = {"samples": "samples", "training": "training rows", "reference": "real rows"}
-    facts = [f"{rows[what]} {names[what]}" for what in rows if rows[what]]
-    facts += [f"features: {key.extractor}"] if key.extractor else []
-    facts += [f"k = {key.k}"] if key.k is not None else []
-    facts += [f"d = {key.d}"] if key.d is not None else []
+    facts = measured_on(series)
     lines = "Solid: samples." if series.main == "samples" else ""
     lines += " Dotted: training sets." if series.main != "training" and series.points.get("training") else ""
     lines += " Dashed: real images." if series.points.get("reference") else ""
@@ -233,6 +248,17 @@ def _conditions(series: Series, group: Group) -> str:
     noisy = any(len(arm) == 1 and _bounds(series.of(series.main, arm.shown)) for arm in group.arms)
     lines += " Whiskers: metric noise of one seed, not the spread of seeds." if noisy else ""
     return f"{'; '.join(facts)}. {lines}".strip(". ").strip() + "." if facts or lines else ""
+
+
+def measured_on(series: Series, kinds: Sequence[str] = ("samples", "training", "reference")) -> list[str]:
+    """Return what must be equal to compare, in words: numbers of rows, features, k and d."""
+    key = series.key
+    names = {"samples": "samples", "training": "training rows", "reference": "real rows"}
+    facts = [f"{rows} {names[what]}" for what in kinds if (rows := _rows(series, what))]
+    facts += [f"features: {key.extractor}"] if key.extractor else []
+    facts += [f"k = {key.k}"] if key.k is not None else []
+    facts += [f"d = {key.d}"] if key.d is not None else []
+    return facts
 
 
 def _rows(series: Series, what: str) -> str:

@@ -40,8 +40,24 @@ for (const toggle of document.querySelectorAll(".toggle")) {
     const shown = toggle.getAttribute("aria-pressed") === "true", key = `${toggle.dataset.chapter} ${toggle.dataset.group}`;
     toggle.setAttribute("aria-pressed", String(!shown));
     shown ? hidden.add(key) : hidden.delete(key);
+    spotlight(toggle, false);
     redraw();
   });
+}
+
+// Pointing at an arm, or coming to it by keyboard, fades the others. Bars are left alone: they are of one arm each.
+function spotlight(toggle, on) {
+  for (const plot of plots) {
+    if (plot.id.split("-")[0] !== toggle.dataset.chapter) continue;
+    for (const trace of plot.querySelectorAll(".scatterlayer .trace")) {
+      const group = trace.__data__?.[0]?.trace?.legendgroup;
+      trace.style.opacity = on && group && group !== toggle.dataset.group ? 0.1 : "";
+    }
+  }
+}
+for (const toggle of document.querySelectorAll(".toggle")) {
+  for (const event of ["pointerenter", "focus"]) toggle.addEventListener(event, () => spotlight(toggle, toggle.getAttribute("aria-pressed") === "true"));
+  for (const event of ["pointerleave", "blur"]) toggle.addEventListener(event, () => spotlight(toggle, false));
 }
 
 // Cells: enlarged by a whole number of screen pixels a pixel; arrows walk through generations and arms.

@@ -20,7 +20,7 @@ from germline.report import figures, tables
 from germline.report.arms import Group, groups
 from germline.report.composition import Composition, colour, compositions
 from germline.report.contrasts import Contrasts, contrasts
-from germline.report.curves import Panel, constants, panels
+from germline.report.curves import Panel, constants, joined, panels
 from germline.report.grids import Grid, grid
 from germline.report.law import Law, laws
 from germline.report.neighbours import Gallery, Strip, galleries
@@ -41,7 +41,7 @@ class Chapter:
     statement: Statement
     judgements: list[Judgement]
     grid: Grid
-    panels: list[Panel]
+    panels: list[tuple[Panel, ...]]
     constants: list[str]
     laws: list[Law]
     contrasts: Contrasts | None
@@ -95,7 +95,7 @@ def render(chapters: Sequence[Chapter]) -> str:
 def _chapter(group: Group, verdicts: Mapping[Path, Verdict], costs: Mapping[Path, Spent], share: float, advance: Advance) -> Chapter:
     said, shown = statement(group), grid(group, share)
     advance(1)
-    drawn = panels(group)
+    drawn = joined(panels(group))
     advance(1)
     held_out, gallery = galleries(group, share)
     advance(1)

@@ -105,12 +105,12 @@ def _taken(offer: Pool, rows: np.ndarray, classes: tuple[str, ...]) -> tuple[Tak
 
 
 def _classes(offer: Pool, chosen: np.ndarray, classes: tuple[str, ...]) -> str:
-    """Return "a 29 of 116, b 31 of 116"; of many classes only how few and how many rows one has."""
+    """Return "a: 29 of 116, b: 31 of 116"; of many classes only how few and how many rows one has."""
     values, whole = np.unique(offer.condition, return_counts=True)
     part = np.array([np.sum(offer.condition[chosen] == value) for value in values])
     if len(values) > MOST:
         return f"{len(values)} conditions, of which {int((part > 0).sum())} are among the chosen rows"
-    return ", ".join(f"{label(v, classes)} {count(int(p))} of {count(int(n))}" for v, p, n in zip(values, part, whole, strict=True))
+    return ", ".join(f"{label(v, classes)}: {count(int(p))} of {count(int(n))}" for v, p, n in zip(values, part, whole, strict=True))
 
 
 def _cells(offer: Pool, generation: int, scores: list[str]) -> tuple[str, ...]:

@@ -180,7 +180,8 @@ def _drawn(
     heads = ["real", *_heads(texts.generations, font, wide)]
     width = 2 * MARGIN + max(columns * (wide + SPACE) - SPACE, *(int(font.getlength(name)) + 1 for name in texts.names))
     foot = [line for text in texts.foot for line in textwrap.wrap(text, max(20, int((width - 2 * MARGIN) / fine.getlength("n"))))]
-    top, step, leading = MARGIN + size + SPACE // 2, size + SPACE // 2 + high + SPACE, int(1.4 * size)
+    top, label_height, leading = MARGIN + size + SPACE, int(1.5 * size), int(1.4 * size)
+    step = label_height + high + SPACE
     image = Image.new("RGB", (width, top + len(texts.lines) * step + len(foot) * leading + MARGIN), PAPER)
     draw = ImageDraw.Draw(image)
     corners = []
@@ -190,7 +191,7 @@ def _drawn(
     for i, (name, row) in enumerate(zip(texts.names, pictures, strict=True)):
         y = top + i * step
         draw.text((MARGIN, y), name, INK, font)
-        y += size + SPACE // 2
+        y += label_height
         corners.append(tuple((x, y) for x in x_of))
         for x, picture in zip(x_of, [real, *row], strict=True):
             if picture is None:

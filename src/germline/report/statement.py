@@ -48,9 +48,7 @@ class Statement:
 def statement(group: Group) -> Statement:
     """Return what happened to the arms of a group."""
     chosen = headline(series_of(group))
-    apart = (
-        " Arms differ in number of rows or features, so their values cannot be compared here." if any(len(s) > 1 for s in chosen) else ""
-    )
+    apart = next((f" {_apart(same, group)}" for same in chosen if len(same) > 1), "")
     return Statement(
         lead=_lead(group),
         lines=tuple(Line(arm, training_text(arm), tuple(_change(same, arm) for same in chosen)) for arm in group.arms),
@@ -99,6 +97,15 @@ def _change(same: list[Series], arm: Arm) -> Change:
     if arm.length == 1:
         return Change(_title(same), number(ends[0]), "", None)
     return Change(_title(same), number(ends[0]), number(ends[1]), ratio(*ends))
+
+
+def _apart(same: list[Series], group: Group) -> str:
+    """Return which arms cannot be compared with which, and why."""
+    held = {series.key: [arm.name for arm in group.arms if series.ends(arm)] for series in same}
+    if len({key.n for key in held}) < len(held):
+        return "Arms differ in number of rows or features, so their values cannot be compared here."
+    sizes = "; ".join(f"{', '.join(names)} on {count(key.n or 0)} samples" for key, names in held.items())
+    return f"Measured were {sizes}: values on different numbers cannot be compared."
 
 
 def _control(arm: Arm, same: list[Series]) -> str:

@@ -38,9 +38,10 @@ def numbers(group: Group) -> Table | None:
     found = series_of(group)
     if not found:
         return None
-    rows = tuple(
-        (heading(series, found), *(_ends(series, arm) for arm in group.arms), series.reference(), _better(series)) for series in found
-    )
+    same: dict[str, list[Series]] = {}
+    for series in found:
+        same.setdefault(heading(series, found, ("k",)), []).append(series)
+    rows = tuple(row for metric, together in same.items() for row in _rows(metric, together, found, group.arms))
     return Table(("metric", *(arm.name for arm in group.arms), "real images", "better"), rows, columns_of=(None, *group.arms, None, None))
 
 
@@ -83,6 +84,17 @@ def facts(group: Group) -> list[Facts]:
         out += [Facts(key if len(texts) == 1 else f"{key} of {', '.join(names)}", text) for text, names in texts.items()]
     sizes = ", ".join(f"{part} {count(len(getattr(group.data, part)))}" for part in ("real", "reserve", "judge", "held_out"))
     return [*out, Facts("data", f"{group.data.name}; rows: {sizes}; sha256 {runs[0].config['data']}")]
+
+
+def _rows(metric: str, together: Sequence[Series], found: Sequence[Series], arms: Sequence[Arm]) -> list[tuple[str, ...]]:
+    """Return the rows of a metric: one, if no arm was measured on several numbers of samples; the rarer number stands at its cells."""
+    held = {id(series): [arm for arm in arms if series.ends(arm)] for series in together}
+    if len({arm for owned in held.values() for arm in owned}) < sum(map(len, held.values())):
+        return [(heading(one, found), *(_ends(one, arm) for arm in arms), one.reference(), _better(one)) for one in together]
+    main, *others = sorted(together, key=lambda one: -len(held[id(one)]))
+    cells = [_ends(main, arm) or ", ".join(f"{text}, n = {one.key.n}" for one in others if (text := _ends(one, arm))) for arm in arms]
+    levels = [f"{one.reference()}, n = {one.key.n}" for one in others if one.reference() not in ("", main.reference())]
+    return [(heading(main, found), *cells, "; ".join(filter(None, [main.reference(), *levels])), _better(main))]
 
 
 def _ends(series: Series, arm: Arm) -> str:
