@@ -1,7 +1,8 @@
 """Do Neon and SIMS improve generation 0, as their papers claim, and at which w (docs/results/rivals.md)?
 
 One generation. The reference ``generation-0`` is generation 0's own model, sampled anew (Neon with w = 0); ``replace`` is what both papers
-step away from, and ``real-only`` the positive control: what as much more training on real rows gains.
+step away from, and ``real-only`` the positive control: what as much more training on real rows gains. Both methods steer by the difference of two
+models, as guidance does, so ``guidance-...`` samples generation 0's model at other guidance scales: what costs no training at all.
 """
 
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from germline.studies.loop import WARM, N
 
 Arms = Iterator[tuple[str, Recipe[ClassModel]]]
 STRENGTHS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+SCALES = (1.0, 1.25, 1.5, 2.0, 3.0)
 
 
 def self_improvement() -> Arms:
@@ -36,10 +38,13 @@ def self_improvement_digits_guided() -> Arms:
 
 
 def arms(setup: Setup, n: int) -> Arms:
-    """Yield the reference and the two controls, then both methods with growing w."""
+    """Yield the reference and the controls, then both methods with growing w."""
     yield "generation-0", neon(n, 0.0, setup)
     yield "replace", replace(n, setup)
     yield "real-only", real_only(n, setup)
+    for scale in SCALES:
+        if scale != setup.guidance_scale:
+            yield f"guidance-{scale:g}", neon(n, 0.0, changed(setup, guidance_scale=scale))
     for w in STRENGTHS:
         yield f"neon-{w:g}", neon(n, w, setup)
     for w in STRENGTHS:
