@@ -1,8 +1,8 @@
 """Do Neon and SIMS improve generation 0, as their papers claim, and at which w (docs/results/rivals.md)?
 
 One generation. The reference ``generation-0`` is generation 0's own model, sampled anew (Neon with w = 0); ``replace`` is what both papers
-step away from, and ``real-only`` the positive control: what as much more training on real rows gains. Both methods steer by the difference of two
-models, as guidance does, so ``guidance-...`` samples generation 0's model at other guidance scales: what costs no training at all.
+step away from, and ``real-only`` the positive control: what as much more training on real rows gains. Both methods steer by the
+difference of two models, as guidance does, so ``guidance-...`` samples generation 0's model at other scales, which costs no training.
 """
 
 from collections.abc import Iterator
