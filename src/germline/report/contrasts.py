@@ -11,6 +11,9 @@ from germline.report.compare import Comparison, Contrast, arms_of, caveat, compa
 from germline.report.tables import Table
 from germline.report.text import count, number
 
+ROUNDING = 1e-12  # of a value: differences below it are those of the order of summation
+Comparable = tuple[str, str | None, int | None, int | None, int | None]
+
 
 @dataclass(frozen=True)
 class Differences:
@@ -45,17 +48,17 @@ def contrasts(group: Group) -> Contrasts | None:
     runs, own = [run for arm in group.arms for run in arm.runs], {arm.name: arm for arm in group.arms}
     parts: list[Differences] = []
     used: list[Comparison] = []
-    done: set[tuple[str, str | None, int | None]] = set()
+    done: set[Comparable] = set()
     alone: list[str] = []
     while runs:
         against = _control(runs) if done else None
         found = [one for one in compare(runs, against) if one.when == "last"]
-        fresh = [one for one in found if (one.metric, one.extractor, one.n) not in done and any(arm.difference for arm in one.arms)]
+        fresh = [one for one in found if _what(one) not in done and any(arm.difference for arm in one.arms)]
         apart = list(dict.fromkeys(arm.arm for one in found if not _has_reference(one) for arm in one.arms))
         if fresh:
             parts.append(_differences(fresh, own, parts))
             used += fresh
-            done |= {(one.metric, one.extractor, one.n) for one in fresh}
+            done |= {_what(one) for one in fresh}
         elif found:
             alone.append(found[0].against)
         runs = _of(runs, [name for name in apart if name != found[0].against])
@@ -71,6 +74,10 @@ def _control(runs: Sequence[Run]) -> str | None:
         if isinstance(parts, dict) and parts.get("source") == "control" and any(any(run.values) for run in same):
             return name
     return None
+
+
+def _what(one: Comparison) -> Comparable:
+    return one.metric, one.extractor, one.n, one.k, one.d
 
 
 def _has_reference(one: Comparison) -> bool:
@@ -95,7 +102,7 @@ def _left_out(names: Sequence[str]) -> str:
 def _differences(found: Sequence[Comparison], own: dict[str, Arm], earlier: Sequence[Differences]) -> Differences:
     names = list(dict.fromkeys(arm.arm for one in found for arm in one.arms if arm.difference))
     rows = tuple((name, *(_cell(one, name) for one in found)) for name in names)
-    table = Table(("arm", *map(_head, found)), rows, rows_of=tuple(own.get(name) for name in names))
+    table = Table(("arm", *(_head(one, found) for one in found)), rows, rows_of=tuple(own.get(name) for name in names))
     against, sizes = found[0].against, sorted({one.n for one in found if one.n is not None})
     why = ""
     if earlier:
@@ -104,8 +111,10 @@ def _differences(found: Sequence[Comparison], own: dict[str, Arm], earlier: Sequ
     return Differences(against, table, why)
 
 
-def _head(one: Comparison) -> str:
-    facts = ", ".join(fact for fact in (one.extractor or "", f"n = {one.n}" if one.n else "") if fact)
+def _head(one: Comparison, found: Sequence[Comparison]) -> str:
+    neighbours = {other.k for other in found if other.metric == one.metric}
+    k = f"k = {one.k}" if len(neighbours) > 1 else ""
+    facts = ", ".join(fact for fact in (one.extractor or "", k, f"n = {one.n}" if one.n else "") if fact)
     return f"{glossary.title(one.metric)} ({facts})" if facts else glossary.title(one.metric)
 
 
@@ -119,7 +128,8 @@ def difference_text(contrast: Contrast) -> str:
     gap = contrast.difference
     if gap is None:
         return ""
-    mean = f"+{number(gap.mean)}" if gap.mean > 0 else number(gap.mean)
+    size = 0.0 if abs(gap.mean) < ROUNDING * abs(contrast.value.mean) else gap.mean
+    mean = f"+{number(size)}" if size > 0 else number(size)
     if gap.low is None or gap.high is None:
         return mean
     return f"{mean} [{number(gap.low)}, {number(gap.high)}], {contrast.ordering}"

@@ -151,8 +151,17 @@ def joined(found: Sequence[Panel]) -> list[tuple[Panel, ...]]:
 
 def constants(group: Group) -> list[str]:
     """Return a sentence for each metric that had one value everywhere."""
-    found = [(glossary.title(series.key.name), series.constant) for series in series_of(group)]
-    return [f"{title}: {number(value)} in every arm and generation." for title, value in found if value is not None]
+    found = series_of(group)
+    same: dict[str, list[Series]] = {}
+    for series in found:
+        same.setdefault(heading(series, found, ("k",)), []).append(series)
+    said = []
+    for metric, together in same.items():
+        levels = {heading(series, found): series.constant for series in together}
+        if len(set(levels.values())) == 1:
+            levels = {metric: together[0].constant}
+        said += [f"{title}: {number(value)} in every arm and generation." for title, value in levels.items() if value is not None]
+    return said
 
 
 def _bare(value: Measurement) -> tuple[str, str | None, int | None, int | None]:

@@ -50,8 +50,8 @@ function spotlight(toggle, on) {
   for (const plot of plots) {
     if (plot.id.split("-")[0] !== toggle.dataset.chapter) continue;
     for (const trace of plot.querySelectorAll(".scatterlayer .trace")) {
-      const group = trace.__data__?.[0]?.trace?.legendgroup;
-      trace.style.opacity = on && group && group !== toggle.dataset.group ? 0.1 : "";
+      const own = trace.__data__?.[0]?.trace, other = own?.legendgroup && own.legendgroup !== toggle.dataset.group;
+      trace.style.opacity = on && other ? 0.1 : own?.opacity ?? "";
     }
   }
 }

@@ -16,7 +16,7 @@ from germline.report.pictures import data_uri, small
 from germline.report.tables import Table
 from germline.report.text import count, number
 
-TILES = 12
+TILES = 10
 BYTES = 600_000  # of pixels in all strips of a page
 MOST = 20  # classes whose counts are named one by one
 
