@@ -1,6 +1,7 @@
 """The page: everything is on it, it is what the runs hold, and nothing is fetched."""
 
 import base64
+import gzip
 import html
 import io
 import json
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from PIL import Image
+from plotly.offline import get_plotlyjs
 
 from conftest import gaussian_recipe, gaussian_splits
 from germline.core.errors import BadInput
@@ -28,7 +30,7 @@ from germline.report.curves import FAINT, constants, joined, panels, series_of
 from germline.report.grids import grid, spread, tile_rows
 from germline.report.neighbours import galleries, nearest_rows
 from germline.report.origins import counts
-from germline.report.page import write_page
+from germline.report.page import short, write_page
 from germline.report.pictures import small
 from germline.report.spent import Spent
 from germline.report.statement import statement
@@ -93,7 +95,7 @@ def decoded(uri):
 
 def own(page):
     """Return the page without plotly's library and the pictures."""
-    return "".join(part for part in re.split(r"(<script>.*?</script>)", page, flags=re.S) if len(part) < 1_000_000)
+    return "".join(part for part in re.split(r"(<script[^>]*>.*?</script>)", page, flags=re.S) if len(part) < 1_000_000)
 
 
 def test_every_arm_and_generation_is_there_and_names_are_escaped(page):
@@ -113,6 +115,17 @@ def test_nothing_is_fetched(page):
     assert "https:" not in rest
     assert not re.search(r"<link[^>]+href=\"(?!data:)|src=\"(?!data:)|@import|url\((?!data:)", rest)
     assert "default-src 'none'" in rest
+
+
+def test_the_library_is_there_whole_and_a_third_of_its_size(page):
+    packed = re.search(r'<script type="application/gzip" id="plotly">(.*?)</script>', page, flags=re.S).group(1)
+    assert gzip.decompress(base64.b64decode(packed)).decode() == get_plotlyjs()
+    assert len(packed) < len(get_plotlyjs()) / 2
+
+
+def test_figures_have_six_digits(page):
+    assert short({"y": [1 / 3, 123456789.0], "n": 7}) == {"y": [0.333333, 123457000.0], "n": 7}
+    assert not re.search(r"0\.\d{8}", own(page))
 
 
 def test_tiles_are_the_samples_of_equal_rows(runs, group):

@@ -13,7 +13,7 @@ from germline.report.arms import Arm, Group, Run
 from germline.report.pictures import data_uri, mosaic, shrink, small
 
 COLUMNS, TILES = 7, 20
-BYTES = 4_000_000  # of pixels in all grids of a page; above it, fewer generations and tiles are shown
+BYTES = 1_600_000  # of pixels in all grids of a page; above it, fewer generations and tiles are shown
 WIDTH = 148  # css pixels of a cell, about
 
 

@@ -16,7 +16,7 @@ from germline.report.origins import origin_name
 from germline.report.pictures import data_uri, mosaic, small
 
 PAIRS, BLOCK = 10, 4_096
-BYTES = 2_000_000  # of pixels in all galleries of a page
+BYTES = 600_000  # of pixels in all galleries of a page
 HALF_RANGE = 127.5  # grey levels in a unit of [-1, 1]
 
 

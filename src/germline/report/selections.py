@@ -17,7 +17,7 @@ from germline.report.tables import Table
 from germline.report.text import count, number
 
 TILES = 10
-BYTES = 600_000  # of pixels in all strips of a page
+BYTES = 300_000  # of pixels in all strips of a page
 MOST = 20  # classes whose counts are named one by one
 
 
