@@ -1,6 +1,7 @@
 """``germline grid``: the picture on disk is what the JSON says, and mistakes are answered."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,11 +9,13 @@ from PIL import Image
 
 from germline.chain import Chain
 from germline.cli import main
+from germline.core.errors import BadInput
 from germline.core.recipe import Recipe
 from germline.mixers import Replace
 from germline.report.sheet import TILE
 from germline.samplers.gaussian import DrawGaussian
 from germline.trainers.gaussian import FitGaussian
+from germline.verbs.grid import conditions_of
 
 
 def gaussian(n: int = 20) -> Recipe:
@@ -65,6 +68,39 @@ def test_mistakes_are_answered(run, tmp_path, capsys, monkeypatch, flags, says):
     assert main(["grid", str(run), *flags]) == 1
     assert says in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_an_adopted_chain_in_another_order_keeps_its_classes_in_place(run, tmp_path, capsys):
+    """Its samples come in an order of its own, so the first rows of each class are shown, and the picture says so."""
+    generations = Chain(run).generations()
+    assert main(["export", str(run), "--what", "data", "--out", str(tmp_path / "data")]) == 0
+    for g, rows in ((0, np.arange(20)), (1, np.arange(20)[::-1])):
+        samples = generations[g].samples
+        np.savez(tmp_path / f"s{g}.npz", images=samples.images[rows], labels=samples.condition[rows])
+    splits = [
+        word for name in ("real", "reserve", "judge", "held_out") for word in (f"--{name.replace('_', '-')}", str(tmp_path / "data" / name))
+    ]
+    given = [word for g in (0, 1) for word in ("--generation", str(tmp_path / f"s{g}.npz"))]
+    assert main(["adopt", *splits, *given, "--out", str(tmp_path / "adopted")]) == 0
+    capsys.readouterr()
+    assert main(["grid", str(tmp_path / "adopted"), "--classes", "3", "--json", "--out", str(tmp_path / "a.png")]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["conditions"] == ["3"]
+    samples = Chain(tmp_path / "adopted")[1].samples
+    first = int(np.flatnonzero(samples.condition == 3)[0])
+    assert first != told["rows"][0]
+    pixels, corner = np.asarray(Image.open(tmp_path / "a.png").convert("RGB")), told["corners"][0][2]
+    side = 8 * told["scale"]
+    tile = pixels[corner[1] : corner[1] + side : told["scale"], corner[0] : corner[0] + side : told["scale"], 0]
+    np.testing.assert_array_equal(tile, samples.images[[first]][0, :, :, 0])
+
+
+def test_prompts_and_classes_do_not_mix():
+    pool = SimpleNamespace(condition=np.array(["a dog"]))
+    group = SimpleNamespace(arms=[SimpleNamespace(shown=SimpleNamespace(generations=[SimpleNamespace(samples=pool)]))])
+    assert conditions_of(group, (), ("a dog",)) == ("a dog",)
+    with pytest.raises(BadInput, match="have prompts, not classes; choose them by --prompts"):
+        conditions_of(group, ("3",), ())
 
 
 def test_runs_of_two_data_sets_are_refused(run, tmp_path, capsys):

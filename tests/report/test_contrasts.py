@@ -4,9 +4,10 @@ import pytest
 
 from conftest import gaussian_splits
 from germline.core import sealed
-from germline.core.intervals import paired
+from germline.core.intervals import Interval, paired
 from germline.report.arms import groups
-from germline.report.contrasts import contrasts
+from germline.report.compare import Comparison, Contrast
+from germline.report.contrasts import contrasts, difference_text, head_of
 from germline.report.curves import series_of
 from germline.report.page import write_page
 from germline.report.text import number
@@ -44,11 +45,14 @@ def two_sizes(tmp_path):
     return runs, [run for run in half if run[0] != "c"], [run for run in alone if run[0] == "replace-quarter"]
 
 
-def named(runs):
+def named(runs, controls=()):
     """Give every run a configuration of its own, so that equal parts are not taken for one arm."""
     for name, chain, _ in runs:
         config = sealed.read(chain.path / "config.json")
-        changed = {"parts": {**config["parts"], "source": name}, "names": {"study": "s", "arm": name, "data": {}}}
+        changed = {
+            "parts": {**config["parts"], "source": "control" if name in controls else name},
+            "names": {"study": "s", "arm": name, "data": {}},
+        }
         sealed.write(chain.path / "config.json", {**config, **changed})
     return [(f"{name}-seed{chain.seed}", chain, data) for name, chain, data in runs]
 
@@ -77,3 +81,27 @@ def test_arms_on_another_number_of_samples_have_a_table_of_their_own(two_sizes, 
 def test_arms_on_one_number_of_samples_have_one_table(two_sizes):
     found = contrasts(groups(named(two_sizes[0]))[0])
     assert (len(found.parts), found.left_out, found.parts[0].why) == (1, "", "")
+
+
+def test_arms_on_another_number_are_compared_with_their_control(two_sizes):
+    runs, half, _ = two_sizes
+    group = groups(named([*runs, *half], controls=("accumulate-half",)))[0]
+    assert [part.against for part in contrasts(group).parts] == ["real-only", "accumulate-half"]
+
+
+def comparison(k, mean=0.5, value=1.0):
+    gap = Interval(mean, mean - 0.1, mean + 0.1, 3)
+    return Comparison(
+        "coverage", "space", 20, k, 4, "high", "last", 2, "a", (Contrast("b", (0, 1, 2), Interval(value, None, None, 3), gap),)
+    )
+
+
+def test_metrics_at_several_neighbours_are_told_apart():
+    both = [comparison(1), comparison(5)]
+    assert [head_of(one, both) for one in both] == ["Coverage (space, k = 1, n = 20)", "Coverage (space, k = 5, n = 20)"]
+    assert head_of(both[0], both[:1]) == "Coverage (space, n = 20)"
+
+
+def test_a_difference_of_rounding_is_nought():
+    assert difference_text(comparison(1, mean=-3.7e-17).arms[0]).startswith("0 [")
+    assert difference_text(comparison(1, mean=3.7e-17, value=1e-16).arms[0]).startswith("+3.7e\N{MINUS SIGN}17 [")

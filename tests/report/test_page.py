@@ -295,6 +295,30 @@ def test_a_metric_that_never_moves_becomes_a_sentence(tmp_path, data):
     assert constants(found) == ["Real share: 1.00 in every arm and generation."]
 
 
+@dataclass(frozen=True)
+class Fixed:
+    """A metric of one value, on ``n`` samples."""
+
+    n: int
+    value: float
+
+    def __call__(self, evidence):
+        return [Measurement("duplicates", self.value, "samples", self.n)]
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        (0.0, ["Duplicates: 0 in every arm and generation."]),
+        (0.5, ["Duplicates (n = 20): 0 in every arm and generation.", "Duplicates (n = 10): 0.500 in every arm and generation."]),
+    ],
+)
+def test_one_value_on_two_numbers_of_samples_is_one_sentence(tmp_path, data, other, said):
+    runs = make(tmp_path / "a", data, names=("x", "b", "c"), generations=1, metrics=(Fixed(20, 0.0),))[:1]
+    runs += make(tmp_path / "b", data, names=("a", "y", "c"), generations=1, metrics=(Fixed(10, other),))[1:2]
+    assert constants(groups(runs)[0]) == said
+
+
 def test_what_differs_and_how_to_make_it_again(group, tmp_path, data):
     table = tables.differences(group)
     assert table.rows == (("mixer", "Replace()", "Accumulate()", "RealOnly()"),)

@@ -102,7 +102,7 @@ def _left_out(names: Sequence[str]) -> str:
 def _differences(found: Sequence[Comparison], own: dict[str, Arm], earlier: Sequence[Differences]) -> Differences:
     names = list(dict.fromkeys(arm.arm for one in found for arm in one.arms if arm.difference))
     rows = tuple((name, *(_cell(one, name) for one in found)) for name in names)
-    table = Table(("arm", *(_head(one, found) for one in found)), rows, rows_of=tuple(own.get(name) for name in names))
+    table = Table(("arm", *(head_of(one, found) for one in found)), rows, rows_of=tuple(own.get(name) for name in names))
     against, sizes = found[0].against, sorted({one.n for one in found if one.n is not None})
     why = ""
     if earlier:
@@ -111,7 +111,8 @@ def _differences(found: Sequence[Comparison], own: dict[str, Arm], earlier: Sequ
     return Differences(against, table, why)
 
 
-def _head(one: Comparison, found: Sequence[Comparison]) -> str:
+def head_of(one: Comparison, found: Sequence[Comparison]) -> str:
+    """Return a metric's name with its extractor and number of samples, and k where the metric is there at several."""
     neighbours = {other.k for other in found if other.metric == one.metric}
     k = f"k = {one.k}" if len(neighbours) > 1 else ""
     facts = ", ".join(fact for fact in (one.extractor or "", k, f"n = {one.n}" if one.n else "") if fact)

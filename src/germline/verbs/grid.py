@@ -99,4 +99,5 @@ def about(drawn: Sheet) -> dict[str, object]:
         "conditions": list(drawn.conditions),
         "columns": drawn.columns,
         "scale": drawn.scale,
+        "corners": [[list(corner) for corner in line] for line in drawn.corners],
     }
