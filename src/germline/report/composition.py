@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 
@@ -18,9 +19,13 @@ OLDEST, NEWEST = (253, 208, 162), (140, 45, 4)  # made rows: light is old, dark 
 
 @dataclass(frozen=True)
 class Composition:
-    """The stacked bars of one arm, and in words what they show."""
+    """The stacked bars of one arm, and in words what they show.
+
+    ``shares`` are the layers by generation of origin: percent of T_0, T_1, ...
+    """
 
     arm: Arm
+    shares: Mapping[int, tuple[float, ...]]
     figure: Figure
     text: str
 
@@ -37,7 +42,7 @@ def colour(made: int, last: int) -> str:
     if made == UNKNOWN:
         return UNKNOWN_COLOUR
     part = made / last if last else 1.0
-    return "rgb({},{},{})".format(*(round(old + part * (new - old)) for old, new in zip(OLDEST, NEWEST, strict=True)))
+    return "#{:02x}{:02x}{:02x}".format(*(round(old + part * (new - old)) for old, new in zip(OLDEST, NEWEST, strict=True)))
 
 
 def training_text(arm: Arm) -> str:
@@ -54,18 +59,19 @@ def _composition(arm: Arm, last: int) -> Composition:
     rows = [counts(generation) for generation in arm.shown.generations]
     sizes = [sum(row.values()) for row in rows]
     traces: list[dict[str, Json]] = []
+    layers: dict[int, tuple[float, ...]] = {}
     for made in sorted({made for row in rows for made in row}):
         here = [row.get(made, 0) for row in rows]
-        shares = [100 * n / max(size, 1) for n, size in zip(here, sizes, strict=True)]
+        layers[made] = tuple(100 * n / max(size, 1) for n, size in zip(here, sizes, strict=True))
         hover = [
             f"{escape(arm.name)}, generation {g}<br>{count(n)} of {count(size)} training rows: {origin_name(made)}"
             for g, (n, size) in enumerate(zip(here, sizes, strict=True))
         ]
-        traces.append(bar(range(len(rows)), shares, origin_name(made), colour(made, max(last - 1, 0)), hover))
+        traces.append(bar(range(len(rows)), layers[made], origin_name(made), colour(made, max(last - 1, 0)), hover))
     axes = layout(generation_axis(last), {"range": [0, 100], "ticksuffix": "%", "dtick": 50}, height=170)
     grown = "" if sizes[-1] == sizes[0] or not sizes[0] else f" (generation 0: {count(sizes[0])})"
     text = f"Generation {len(rows) - 1}: {training_text(arm)}{grown}"
-    return Composition(arm, Figure(tuple(traces), {**axes, "barmode": "stack", "bargap": 0.15}), text)
+    return Composition(arm, layers, Figure(tuple(traces), {**axes, "barmode": "stack", "bargap": 0.15}), text)
 
 
 def _percent(part: int, whole: int) -> str:
