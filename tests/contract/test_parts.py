@@ -23,6 +23,7 @@ from germline.features import Pixels
 from germline.loop import Loop, one_a_row
 from germline.mixers import Accumulate
 from germline.samplers import DrawGaussian
+from germline.scorers import Confidence
 from germline.selectors import Uniform
 from germline.trainers import FitGaussian
 
@@ -47,6 +48,9 @@ SAMPLE_FIELDS = {
     "by": "score",
     "extractor": Pixels(),
     "selector": Uniform(5),
+    "first": Uniform(20),
+    "spaces": (Pixels(),),
+    "scorer": Confidence((Pixels(),)),
     "share": 0.5,
     "real_share": 0.5,
     "rows": "real",

@@ -2,6 +2,8 @@
 
 from germline.metrics.ages import Ages
 from germline.metrics.agreement import Agreement
+from germline.metrics.class_angles import ClassAngles
+from germline.metrics.confidence import Confidence
 from germline.metrics.coverage import Coverage
 from germline.metrics.duplicates import Duplicates
 from germline.metrics.entropy import Entropy
@@ -9,6 +11,7 @@ from germline.metrics.frechet import Frechet
 from germline.metrics.generalisation import Generalisation
 from germline.metrics.hallucination import Hallucination
 from germline.metrics.kid import KID
+from germline.metrics.ole import OLE
 from germline.metrics.predicted_classes import PredictedClasses
 from germline.metrics.real_share import RealShare
 from germline.metrics.spectrum import Spectrum
@@ -17,8 +20,11 @@ from germline.metrics.vendi import Vendi
 
 __all__ = [
     "KID",
+    "OLE",
     "Ages",
     "Agreement",
+    "ClassAngles",
+    "Confidence",
     "Coverage",
     "Duplicates",
     "Entropy",

@@ -1,5 +1,6 @@
 """One number a row, more is better."""
 
 from germline.scorers.agreement import Agreement
+from germline.scorers.confidence import Confidence
 
-__all__ = ["Agreement"]
+__all__ = ["Agreement", "Confidence"]

@@ -10,6 +10,7 @@ from germline.selectors.matched import Matched
 from germline.selectors.per_class import PerClass
 from germline.selectors.real_share import RealShare
 from germline.selectors.stratified import Stratified
+from germline.selectors.then import Then
 from germline.selectors.threshold_decay import ThresholdDecay
 from germline.selectors.top import Top
 from germline.selectors.uniform import Uniform
@@ -25,6 +26,7 @@ __all__ = [
     "PerClass",
     "RealShare",
     "Stratified",
+    "Then",
     "ThresholdDecay",
     "Top",
     "Uniform",

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from germline.core.protocols import Metric
 from germline.core.recipe import Recipe
 from germline.diffusion.model import ClassModel
 from germline.studies.demo import demo
@@ -19,6 +20,8 @@ from germline.studies.loop import (
     planted_unconditional,
     planted_warm,
 )
+from germline.studies.lsf import METRICS as LATENT
+from germline.studies.lsf import lsf, lsf_digits
 from germline.studies.rivals import rivals, rivals_digits
 from germline.studies.self_improvement import self_improvement, self_improvement_digits, self_improvement_digits_guided
 from germline.studies.solver_steps import solver_steps
@@ -26,10 +29,11 @@ from germline.studies.solver_steps import solver_steps
 
 @dataclass(frozen=True)
 class Study:
-    """The function that yields the arms, and the data set that it is made for, taken unless the user names another."""
+    """What yields the arms; the data set that it is made for, unless the user names another; metrics beside the standard ones."""
 
     arms: Callable[[], Iterator[tuple[str, Recipe[ClassModel]]]]
     data: str = "fashion-mnist"
+    metrics: tuple[Metric, ...] = ()
 
     @property
     def name(self) -> str:
@@ -51,6 +55,8 @@ ALL = (
     Study(solver_steps),
     Study(rivals),
     Study(rivals_digits, "digits"),
+    Study(lsf, metrics=LATENT),
+    Study(lsf_digits, "digits", LATENT),
     Study(self_improvement),
     Study(self_improvement_digits, "digits"),
     Study(self_improvement_digits_guided, "digits"),
@@ -62,6 +68,8 @@ __all__ = [
     "Study",
     "demo",
     "entropy_drives",
+    "lsf",
+    "lsf_digits",
     "rivals",
     "rivals_digits",
     "self_improvement",

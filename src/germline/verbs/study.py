@@ -9,6 +9,7 @@ from germline import registry, sweep
 from germline.chain import CONFIG
 from germline.core.digest import Json
 from germline.core.errors import BadInput, GermlineError
+from germline.core.protocols import Metric
 from germline.core.recipe import Recipe
 from germline.diffusion.model import ClassModel
 from germline.plan import Plan, plan
@@ -81,7 +82,8 @@ def study(
         registry.find(against, {name_of(arm): arm for arm in arms}, "arm")
     if dry_run:
         return print_plan(plan(arms, flags.load(), generations, processes), json)
-    failed = run_arms(arms, flags.load, registry.standard_metrics(), generations, processes, accept_drift)
+    metrics = [*registry.standard_metrics(), *metrics_of(name)]
+    failed = run_arms(arms, flags.load, metrics, generations, processes, accept_drift)
     comparisons = compared(arms, against)
     if json:
         paths: list[Json] = [str(arm.path) for arm in arms]
@@ -111,6 +113,12 @@ def compared(arms: list[Arm[ClassModel]], against: str | None) -> list[Compariso
 def name_of(arm: Arm[ClassModel]) -> str:
     """Return an arm's name without its seed."""
     return arm.path.name.removesuffix(f"-seed{arm.seed}")
+
+
+def metrics_of(name: str) -> tuple[Metric, ...]:
+    """Return what a study measures beside the standard metrics; nothing for a recipe."""
+    known = registry.study_names()
+    return known[name].metrics if name in known else ()
 
 
 def data_of(name: str, given: StudyData) -> DataFlags:
