@@ -1,9 +1,11 @@
 """The demo's four arms two at a time, against one after the other: wall seconds and their ratio.
 
-Equal work: the same arms, seed, data and metrics, each way in its own folder, generation 0 shared by the arms. Every process computes
-with one thread. The budgets are flags; the ratio of small ones is worse, since what is done once weighs more. Leave the machine to it.
+Equal work: the same arms, seeds, data and metrics, each way in its own folder, generation 0 shared by the arms of a seed. Every process
+computes with one thread. One seed's generation 0 is made by one process, and nothing else can begin before it is there: with two
+seeds there is other work meanwhile. Small budgets are worse, since what is done once weighs more. Leave the machine to it.
 
-    python benchmarks/study.py [--generations 5 --images 9600 --founder-images 51200 --n 2000] [--processes 2] [--data fashion-mnist]
+    python benchmarks/study.py [--seeds 1] [--arms replace real-only] [--generations 5 --images 9600 --founder-images 51200 --n 2000]
+        [--processes 2] [--data fashion-mnist]
 """
 
 import argparse
@@ -26,11 +28,13 @@ def arms(folder: Path, given: argparse.Namespace) -> list[Arm]:
     """The demo with these budgets; its recipes' fields are the only thing that changes."""
     out = []
     for name, recipe in studies.demo():
+        if given.arms and name not in given.arms:
+            continue
         selector = replace(recipe.selector, n=given.n) if recipe.selector else None
         founder, trainer = replace(recipe.founder, images=given.founder_images), replace(recipe.trainer, images=given.images)
         made = replace(recipe, founder=founder, trainer=trainer, sampler=replace(recipe.sampler, n=given.n), selector=selector)
-        out.append(Arm(folder / name, made, 0, {}))
-    return out
+        out += [Arm(folder / f"{name}-seed{seed}", made, seed, {}) for seed in range(given.seeds)]
+    return sorted(out, key=lambda arm: arm.seed)
 
 
 def timed(folder: Path, given: argparse.Namespace, processes: int) -> tuple[float, list[str]]:
@@ -50,6 +54,8 @@ def nothing(say: Say) -> None:
 
 def main() -> None:
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    flags.add_argument("--seeds", type=int, default=1)
+    flags.add_argument("--arms", nargs="*", help="the demo's arms; all four when not given")
     flags.add_argument("--generations", type=int, default=5)
     flags.add_argument("--images", type=int, default=9_600)
     flags.add_argument("--founder-images", type=int, default=51_200)
@@ -58,9 +64,8 @@ def main() -> None:
     flags.add_argument("--data", default="fashion-mnist")
     flags.add_argument("--processes", type=int, default=2)
     given = flags.parse_args()
-    print(
-        f"{machine.cores()} cores, load {os.getloadavg()[0]:.1f} before; {given.data}, generations 0 to {given.generations}, n = {given.n}"
-    )
+    print(f"{machine.cores()} cores, load {os.getloadavg()[0]:.1f} before; {given.data}, {given.seeds} seeds,", end=" ")
+    print(f"generations 0 to {given.generations}, n = {given.n}", flush=True)
     with Crew(PRELOAD) as crew:
         crew.start("nothing", nothing)
         while len(crew):
