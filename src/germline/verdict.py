@@ -15,6 +15,7 @@ from germline.readings import Classifier, Reading, Step, read
 
 RETRAINING = 1.5  # the noise of training again, in units of the metric noise of one generation (ours, fixed on tuning chains)
 SURE = 0.002  # two-sided p-value of a trend that counts
+HINT = 0.05  # p-value of a trend that is told though it does not count
 SHORTEST = 4  # generations; fewer are judged only when they would be judged the same at a hundredth of SURE
 OVERSHOOT = ("log neighbour distance", "log spread")  # more of these than real data has is drift, not diversity
 BAD: tuple[Word, ...] = ("collapsing", "diverging")
@@ -50,6 +51,7 @@ def conclude(readings: Sequence[Reading]) -> Verdict:
     if generations < SHORTEST and word not in BAD:
         word = "too short"
     because = tuple(_sentence(reading, what) for reading, what in said if what != "steady")
+    because += tuple(f"not certain: {_sentence(r, hint)}" for r, what in said if what == "steady" and (hint := says(r, HINT)) != "steady")
     names = dict.fromkeys(reading.axis for reading in readings)
     axes = tuple(_axis([(r, what) for r, what in said if r.axis == name]) for name in names)
     return Verdict(word, axes, _best(readings), generations, because=because)

@@ -21,7 +21,7 @@ from germline.studies.loop import (
     planted_warm,
 )
 from germline.studies.lsf import METRICS as LATENT
-from germline.studies.lsf import lsf, lsf_digits
+from germline.studies.lsf import lsf, lsf_digits, lsf_digits_guided
 from germline.studies.rivals import rivals, rivals_digits
 from germline.studies.self_improvement import self_improvement, self_improvement_digits, self_improvement_digits_guided
 from germline.studies.solver_steps import solver_steps
@@ -57,6 +57,7 @@ ALL = (
     Study(rivals_digits, "digits"),
     Study(lsf, metrics=LATENT),
     Study(lsf_digits, "digits", LATENT),
+    Study(lsf_digits_guided, "digits", LATENT),
     Study(self_improvement),
     Study(self_improvement_digits, "digits"),
     Study(self_improvement_digits_guided, "digits"),
@@ -70,6 +71,7 @@ __all__ = [
     "entropy_drives",
     "lsf",
     "lsf_digits",
+    "lsf_digits_guided",
     "rivals",
     "rivals_digits",
     "self_improvement",
