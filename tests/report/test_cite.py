@@ -106,6 +106,33 @@ def test_a_changed_field_changes_the_paragraph(part, field, value, said):
     assert said not in paragraph([record()])
 
 
+def test_what_a_warm_start_does_to_the_rate_is_said_of_our_trainer_only():
+    text = paragraph([record()])
+    assert "51,200 images seen, from scratch" in text
+    assert "6,400 images seen, from the last generation's weights at half the learning rate" in text
+    theirs = copy.deepcopy(CONFIG)
+    theirs["parts"]["trainer"]["part"] = "mine:Trainer"
+    assert "images seen, start sequential" in paragraph([record(theirs)])
+
+
+def test_names_of_equal_conditions_stand_together_and_k_keeps_values_apart():
+    values = [Measurement("coverage", 0.5, "samples", 580, "classifier", k, 64) for k in (1, 5)]
+    values += [Measurement("entropy", 1.0, "samples", 580, "classifier", 1, 64), Measurement("duplicates", 0.0, "samples", 580)]
+    text = paragraph([Record("greedy", 0, CONFIG, (tuple(values),))])
+    assert (
+        "Measured of the samples: coverage, entropy (features classifier, n = 580, d = 64, k = 1);"
+        " coverage (features classifier, n = 580, d = 64, k = 5); duplicates (n = 580)." in text
+    )
+
+
+def test_the_sigmas_are_said_in_the_order_in_which_they_are_run_through():
+    changed = copy.deepcopy(CONFIG)
+    changed["parts"]["sampler"] |= {"sigma_min": 0.02, "sigma_max": 40.0}
+    text = paragraph([record(changed)])
+    assert "sigma from 40.0 to 0.02." in text
+    assert "sigma_m" not in text
+
+
 def test_what_is_not_there_is_left_out():
     bare = {"parts": {"trainer": {"part": "mine:Trainer"}}, "data": "abcdef0123456789"}
     text = paragraph([Record("x", 0, bare, ((),))])

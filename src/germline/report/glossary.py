@@ -1,6 +1,9 @@
 """What a metric's name means, in a sentence for someone who never met it."""
 
+import re
 from dataclasses import dataclass
+
+HELD_OUT = "held-out real images"
 
 
 @dataclass(frozen=True)
@@ -12,10 +15,16 @@ class Entry:
 
 
 KNOWN = {
+    "FID": Entry(
+        "FID",
+        "How far the samples as a whole lie from held-out real images: the squared Frechet distance in the features of the TensorFlow"
+        " Inception network of 2015-12-05, its weights of the published checksum. Comparable with papers at equal numbers of images and"
+        " equal real images only: theirs are usually 50,000 samples against the training images.",
+    ),
     "FD-": Entry(
         "Frechet distance",
         "How far the samples as a whole lie from held-out real images: the squared Frechet distance of features, at this number of images."
-        " It is not the FID of the papers, which uses another extractor.",
+        " Not the FID of the papers, which is of another extractor.",
     ),
     "KD-": Entry(
         "Kernel distance",
@@ -50,7 +59,24 @@ KNOWN = {
     "lost_classes": Entry(
         "Lost classes", "Number of classes that a classifier sees less than a tenth as often as in real images (unless told otherwise)."
     ),
-    "generalisation": Entry(
+    "ole": Entry(
+        "OLE",
+        "How far the classes' features are from lying at right angles to each other: the sum of singular values of each class less that of"
+        " all classes together. 0 where the classes share no direction. It grows with features that grow.",
+    ),
+    "ole_per_row": Entry("OLE a row", "OLE, divided by the number of rows."),
+    "ole_unit": Entry("OLE of unit length", "OLE of features brought to unit length, so that it cannot grow because features do."),
+    "class_angle": Entry(
+        "Angle between classes", "Mean angle in degrees between the leading directions of two classes' features; 90 is at right angles."
+    ),
+    "class_rank": Entry("Rank of a class", "Number of directions in which the features of one class vary, the mean over classes."),
+    "confidence": Entry("Confidence", "How surely a probe that was fitted on real images sees in a row what it was asked to show; 0 to 1."),
+    "confidence_real": Entry("Confidence in real rows", "The probe's confidence in the real rows of the training set."),
+    "confidence_made": Entry("Confidence in made rows", "The probe's confidence in the made rows of the training set."),
+    "probe_accuracy": Entry(
+        "Accuracy of the probe", "Share of real rows that the probe puts into their class, in the space that it chose."
+    ),
+    "generalisation_score": Entry(
         "Generalisation score",
         "Mean distance of a sample to its nearest training image. It falls as a model copies, and rises as it drifts.",
     ),
@@ -69,9 +95,17 @@ KNOWN = {
 
 
 def entry(name: str) -> Entry:
-    """Return heading and meaning of the metric of this name; without a meaning where the name is not known."""
+    """Return heading and meaning of the metric of this name; without a meaning where the name is not known.
+
+    "FD-x@file" and "FID@file" are distances to the statistics that a file holds.
+    """
     words = name.replace("_", " ")
-    return KNOWN.get(_start(name), Entry(words[:1].upper() + words[1:], ""))
+    found, file = KNOWN.get(_start(name)), name.partition("@")[2]
+    if found is None:
+        return Entry(words[:1].upper() + words[1:], "")
+    if not file:
+        return found
+    return Entry(f"{found.title} to {file}", found.meaning.replace(HELD_OUT, f"the images whose statistics {file} holds"))
 
 
 def rank(name: str) -> int:
@@ -91,4 +125,6 @@ def direction(better: str | None) -> str:
 
 
 def _start(name: str) -> str:
-    return max((start for start in KNOWN if name.startswith(start)), key=len, default="")
+    """Return the key of a name: itself, what stands before its order or its file, or the start that all extractors share."""
+    plain = re.split("[,@]", name)[0]
+    return plain if plain in KNOWN else next((start for start in KNOWN if start.endswith("-") and plain.startswith(start)), "")

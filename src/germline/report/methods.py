@@ -6,8 +6,14 @@ from germline.core.digest import Json
 from germline.report.tidy import Record
 
 Fields = dict[str, Json]
+# What the start of our own trainer stands for: where it goes on from older weights, it halves the rate.
+STARTS = {
+    "scratch": "from scratch",
+    "sequential": "from the last generation's weights at half the learning rate",
+    "base": "from generation 0's weights at half the learning rate",
+}
 TRAINING = {
-    "start": "start {}",
+    "start": "{}",
     "channels": "channels {}",
     "objective": "objective {}",
     "optimiser": "optimiser {}",
@@ -16,13 +22,12 @@ TRAINING = {
     "ema": "EMA {}",
     "label_drop": "label drop {}",
 }
+SAID = ("precision", "sigma_min", "sigma_max")  # elsewhere in the paragraph
 SAMPLING = {
-    "n": "{} rows a generation",
+    "n": "{} a generation",
     "solver": "solver {}",
     "steps": "{} steps",
     "schedule": "noise schedule {}",
-    "sigma_min": "sigma from {}",
-    "sigma_max": "to {}",
     "guidance_scale": "guidance w = {} (1 = none)",
 }
 
@@ -56,7 +61,7 @@ def _recipe(parts: Fields) -> list[str]:
     if trainer := _fields(parts.get("trainer")):
         said.append(f"Each later generation was trained {_on(trainer)}{_listed(trainer, TRAINING)}.")
     if sampler := _fields(parts.get("sampler")):
-        said.append(f"Samples were drawn by {_name(sampler)}{_listed(sampler, SAMPLING)}.")
+        said.append(f"Samples were drawn by {_name(sampler)}{_listed(sampler, SAMPLING)}{_sigmas(sampler)}.")
     if mixer := _fields(parts.get("mixer")):
         said.append(f"The rows on offer were those of the mixer {_described(mixer)}.")
     for what in ("scorers", "weighters"):
@@ -74,15 +79,25 @@ def _on(trainer: Fields) -> str:
 
 
 def _listed(part: Fields, words: dict[str, str]) -> str:
-    known = [text.format(_text(part[key])) for key, text in words.items() if part.get(key) is not None]
+    known = [text.format(_start(part) if key == "start" else _text(part[key])) for key, text in words.items() if part.get(key) is not None]
     # Fields of a part that wraps another one, and of parts of other packages.
-    other = [f"{key} = {_text(part[key])}" for key in part if key not in {*words, "part", "version", "images", "precision"}]
+    other = [f"{key} = {_text(part[key])}" for key in part if key not in {*words, *SAID, "part", "version", "images"}]
     return "".join(f", {text}" for text in [*known, *(text for text in other if not text.endswith("= none"))])
+
+
+def _sigmas(sampler: Fields) -> str:
+    low, high = sampler.get("sigma_min"), sampler.get("sigma_max")
+    return "" if low is None or high is None else f", sigma from {_text(high)} to {_text(low)}"
 
 
 def _described(part: Fields) -> str:
     fields = [f"{key} = {_text(value)}" for key, value in part.items() if key not in ("part", "version")]
     return _name(part) + (f" ({', '.join(fields)})" if fields else "")
+
+
+def _start(part: Fields) -> str:
+    start = str(part["start"])
+    return STARTS.get(start, start) if part.get("part") == "germline.trainers.denoiser:TrainDenoiser" else f"start {start}"
 
 
 def _text(value: Json) -> str:
@@ -104,23 +119,30 @@ def _length(runs: Sequence[Record]) -> str:
     lengths = sorted({len(run.values) for run in runs})
     count = " to ".join(str(length) for length in dict.fromkeys((lengths[0], lengths[-1])))
     held = f"{count} generation{'s' * (count != '1')}, generation 0 included"
-    return f"The chain has {held}, for the seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}."
+    return f"The chain has {held}, for seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}."
 
 
 def _measured(run: Record) -> list[str]:
+    """Return what was measured in words, names together whose conditions are equal."""
     last = next((values for values in reversed(run.values) if values), ())
-    spoken = []
+    named: dict[str, list[str]] = {}
     for value in last:
         if value.of == "samples":
-            about = [f"n = {value.n:,}", *([f"d = {value.d:,}"] if value.d else []), *([str(value.extractor)] if value.extractor else [])]
-            spoken.append(f"{value.name} ({', '.join(about)})")
-    return [f"Measured of the samples: {'; '.join(dict.fromkeys(spoken))}."] if spoken else []
+            about = [*([f"features {value.extractor}"] if value.extractor else []), f"n = {value.n:,}"]
+            about += [f"{name} = {size:,}" for name, size in (("d", value.d), ("k", value.k)) if size is not None]
+            named.setdefault(", ".join(about), []).append(value.name)
+    said = [f"{', '.join(names)} ({about})" for about, names in named.items()]
+    return [f"Measured of the samples: {'; '.join(said)}."] if said else []
 
 
 def _machine(run: Record) -> str:
     execution, versions = _fields(run.config.get("execution")), _fields(run.config.get("versions"))
-    said = [f"{key} {_text(value)}" for key, value in execution.items()] + [f"{name} {version}" for name, version in versions.items()]
-    return f"Execution and versions: {', '.join(said)}." if said else ""
+    said = [
+        f"{what}: {', '.join(f'{key} {_text(value)}' for key, value in found.items())}."
+        for what, found in (("Execution", execution), ("Versions", versions))
+        if found
+    ]
+    return " ".join(said)
 
 
 def _fields(value: Json) -> Fields:
