@@ -17,7 +17,7 @@ from germline.core.errors import BadInput
 from germline.core.pool import Pool
 from germline.loop import Loop
 from germline.metrics import RealShare
-from germline.mixers import Accumulate, RealOnly
+from germline.mixers import Accumulate
 from germline.samplers.gaussian import DrawGaussian
 from germline.study import FIXED, PER_BYTE, Arm, at_once, memory_of, place, run_arms
 from germline.trainers.gaussian import FitGaussian
@@ -39,6 +39,16 @@ def pause_once(ctx) -> None:
 class Broken:
     def __call__(self, ctx):
         raise BadInput("Broken has nothing to offer.")
+
+
+@dataclass(frozen=True)
+class Flaky:
+    """Fails for as long as the study's folder says so."""
+
+    def __call__(self, ctx) -> Pool:
+        if (ctx.scratch.parents[2] / "fail").exists():
+            raise BadInput("Flaky has nothing to offer yet.")
+        return Accumulate()(ctx)
 
 
 @dataclass(frozen=True)
@@ -132,10 +142,14 @@ def test_an_arm_is_the_same_alone(study, tmp_path):
 
 def test_running_again_goes_on_and_mends_what_failed(study, tmp_path):
     folder, _ = study
-    mended = [replace(arm, recipe=gaussian_recipe(N, RealOnly())) if arm.path.name == "broken" else arm for arm in arms(tmp_path)]
-    assert run_arms(mended, load, [RealShare()], 1) == {}
-    assert run_arms(mended, load, [RealShare()], 2) == {}
+    some = [arms(tmp_path)[0], Arm(tmp_path / "flaky", gaussian_recipe(N, Flaky()), 0, {})]
+    (tmp_path / "fail").touch()
+    assert run_arms(some, load, [RealShare()], 1) == {"flaky": "Flaky has nothing to offer yet."}
+    (tmp_path / "fail").unlink()
+    assert run_arms(some, load, [RealShare()], 2) == {}
     assert Chain(tmp_path / "replace")[2].digest == Chain(folder / "replace")[2].digest
+    *_, calm = Loop.at(tmp_path / "calm", gaussian_recipe(N, Flaky()), load()).run(2)
+    assert calm.digest == Chain(tmp_path / "flaky")[2].digest
 
 
 def test_a_killed_arm_stops_nobody_and_running_again_gives_equal_bytes(tmp_path):
