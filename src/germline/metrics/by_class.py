@@ -17,7 +17,7 @@ def balanced(pool: Pool, per_class: int, who: str) -> Pool:
     """
     labels = pool.condition
     if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0:
-        raise BadInput(f"{who} needs a class for every row, but got {labels.dtype} such as {labels.min()!r}; give rows with labels.")
+        raise BadInput(f"{who} needs a class for every row, but got {labels.dtype} such as {labels[0]!r}; give rows with labels.")
     classes, counts = np.unique(labels, return_counts=True)
     size = min(per_class, int(counts.min()))
     if len(classes) < 2 or size < 2:
