@@ -30,9 +30,9 @@ def test_the_mean_of_the_log_odds_is_the_formula(degrees, sigma):
     assert abs(z.mean() - mean_log_odds(equal(degrees), sigma)) <= 4 * z.std() / np.sqrt(len(z)) + 1e-9
 
 
-@pytest.mark.parametrize(("degrees", "xi"), zip(DEGREES, XI, strict=True))
+@pytest.mark.parametrize(("degrees", "xi"), list(zip(DEGREES, XI, strict=True)))
 def test_confidence_at_equal_angles(degrees, xi):
-    assert expit(simulated(equal(degrees), 20_000)).mean() == pytest.approx(xi, abs=0.004)
+    assert expit(simulated(equal(degrees), 20_000)).mean() == pytest.approx(xi, abs=0.01)  # the table has 4,000 rows, in clusters of 200
 
 
 @pytest.mark.parametrize("sigma", [0.3, 0.5, 1.0, 2.0])
