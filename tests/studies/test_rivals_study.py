@@ -1,16 +1,30 @@
-"""The studies of rivals compare like with like."""
+"""The studies of rivals, and of filtering, compare like with like."""
+
+from dataclasses import fields, replace
 
 import pytest
 
 from germline import sweep
 from germline.core import digest
+from germline.metrics import Confidence
 from germline.selectors import Matched
-from germline.studies import rivals, rivals_digits, self_improvement, self_improvement_digits, self_improvement_digits_guided
+from germline.studies import (
+    ALL,
+    lsf,
+    lsf_digits,
+    lsf_digits_guided,
+    rivals,
+    rivals_digits,
+    self_improvement,
+    self_improvement_digits,
+    self_improvement_digits_guided,
+)
 
+LATENT = (lsf, lsf_digits, lsf_digits_guided)
 WEIGHTS = (self_improvement, self_improvement_digits, self_improvement_digits_guided)
 
 
-@pytest.mark.parametrize("study", [rivals, rivals_digits, *WEIGHTS])
+@pytest.mark.parametrize("study", [rivals, rivals_digits, *LATENT, *WEIGHTS])
 def test_arms_share_the_founder_and_the_budget(study):
     arms = dict(study())
     assert len(arms) == len(list(study())), "names are distinct"
@@ -29,6 +43,31 @@ def test_every_selector_in_features_has_its_match(study):
             assert (control.mixer, control.trainer, control.sampler) == (recipe.mixer, recipe.trainer, recipe.sampler)
         else:
             assert not hasattr(recipe.selector, "extractor"), f"{name} needs a control"
+
+
+@pytest.mark.parametrize("study", LATENT)
+def test_every_control_of_filtering_differs_from_it_in_one_thing(study):
+    arms = dict(study())
+    filtered = arms["acu-lsf"]
+    (probe,) = filtered.scorers
+    assert arms["matched"].selector == Matched(filtered.selector)
+    assert arms["held-out"].scorers == (replace(probe, fit_on="judge"),)
+    assert arms["random-probe"].scorers == (replace(probe, fit_on="random"),)
+    assert arms["per-class"].selector == replace(filtered.selector, per_class=True)
+    for name, differs in {"matched": "selector", "held-out": "scorers", "random-probe": "scorers", "per-class": "selector"}.items():
+        same = {field.name for field in fields(filtered)} - {differs, "source"}
+        assert all(getattr(arms[name], field) == getattr(filtered, field) for field in same), name
+    twice, uniform = arms["syn-lsf"], arms["syn-uniform"]
+    assert (uniform.mixer, uniform.sampler, uniform.selector.n) == (twice.mixer, twice.sampler, twice.selector.n)
+    assert twice.sampler.n == 2 * filtered.sampler.n
+
+
+@pytest.mark.parametrize("study", LATENT)
+def test_every_arm_of_filtering_is_seen_by_a_probe_of_rows_that_no_arm_trains_on(study):
+    (found,) = [each for each in ALL if each.arms is study]
+    (seen,) = [metric.scorer for metric in found.metrics if isinstance(metric, Confidence)]
+    assert seen.fit_on == "judge"
+    assert found.data == ("fashion-mnist" if study is lsf else "digits")
 
 
 @pytest.mark.parametrize("name, field", [("neon", "w"), ("sims", "w")])
