@@ -43,7 +43,7 @@ from germline.verdict import BAD, conclude, first
 N, ROWS = 290, 300
 SCRATCH = Setup(founder_images=25_600, images=25_600, batch=128, start="scratch", channels=(16, 32), guidance_scale=1.0)
 WARM = replace(SCRATCH, images=6_400, start="sequential")
-SHORT = replace(WARM, founder_images=3_200, images=3_200)
+SHORT = replace(WARM, founder_images=6_400, images=9_600)
 
 
 @dataclass(frozen=True)
