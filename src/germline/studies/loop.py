@@ -18,6 +18,7 @@ from germline.recipes.setup import Setup
 from germline.selectors import Farthest, Matched, Uniform
 
 N = 290
+FRESH = 0.29  # of 290 rows: the reserve of 430 holds five generations of 84, not of the papers' 30 %
 SCRATCH = Setup(founder_images=38_400, images=38_400, batch=128, start="scratch", channels=(16, 32), guidance_scale=1.0)
 WARM = changed(SCRATCH, founder_images=51_200, images=6_400, start="sequential")
 Arms = Iterator[tuple[str, Recipe[ClassModel]]]

@@ -23,7 +23,7 @@ from germline.recipes.replace import replace
 from germline.recipes.setup import EMBEDDED, Setup
 from germline.scorers import Confidence as Probe
 from germline.selectors import Matched, Uniform
-from germline.studies.loop import WARM, N
+from germline.studies.loop import FRESH, WARM, N
 
 Arms = Iterator[tuple[str, Recipe[ClassModel]]]
 # Every arm is seen by one probe, fitted on rows that no arm trains on.
@@ -41,21 +41,21 @@ def lsf() -> Arms:
 
 def lsf_digits() -> Arms:
     """Filtering, its rivals and controls on the 8x8 digits, unguided as in the paper: 290 rows, 6,400 images a generation."""
-    yield from arms(WARM, N)
+    yield from arms(WARM, N, FRESH)
 
 
 def lsf_digits_guided() -> Arms:
     """Filtering beside guidance, which makes samples that a probe is surer of than it is of real rows: the digits, w = 2."""
-    yield from arms(changed(WARM, guidance_scale=2.0), N)
+    yield from arms(changed(WARM, guidance_scale=2.0), N, FRESH)
 
 
-def arms(setup: Setup, n: int) -> Arms:
+def arms(setup: Setup, n: int, share: float = 0.3) -> Arms:
     """Yield the paper's loops (SYN, SYN-ADD, ACU, ACUR, ACU-LSF), then the controls, then what is filtered without any real row."""
     filtered, twice = filtering(n, setup=setup), filtering(n, "replace", setup=setup)
     assert filtered.selector is not None
     yield "real-only", real_only(n, setup)
     yield "syn", replace(n, setup)
-    yield "syn-add", fresh(n, setup=setup)
+    yield "syn-add", fresh(n, share, setup=setup)
     yield "acu", accumulate(n, setup)
     yield "acur", accumulate_subsample(n, setup=setup)
     yield "acu-lsf", filtered

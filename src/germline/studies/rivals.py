@@ -23,7 +23,7 @@ from germline.recipes.self_correction import self_correction
 from germline.recipes.setup import EMBEDDED, Setup
 from germline.recipes.sims import sims
 from germline.selectors import Matched
-from germline.studies.loop import WARM, N
+from germline.studies.loop import FRESH, WARM, N
 
 Arms = Iterator[tuple[str, Recipe[ClassModel]]]
 
@@ -35,10 +35,10 @@ def rivals() -> Arms:
 
 def rivals_digits() -> Arms:
     """All rivals on the 8x8 digits: 290 rows, 6,400 images a generation, w = 2, 10 steps."""
-    yield from arms(changed(WARM, guidance_scale=2.0), N)
+    yield from arms(changed(WARM, guidance_scale=2.0), N, FRESH)
 
 
-def arms(setup: Setup, n: int) -> Arms:
+def arms(setup: Setup, n: int, share: float = 0.3) -> Arms:
     """Yield controls first, then SIMS and Neon (in self-improvement), then what changes the data, each selector with its match.
 
     A match is a random draw with the same real and label counts. For curation it is replace, whose rows are an uncurated draw of one
@@ -47,7 +47,7 @@ def arms(setup: Setup, n: int) -> Arms:
     coverage, centred = k_means_coverage(n, setup=setup), centre_matching(n, setup=setup)
     yield "real-only", real_only(n, setup)
     yield "replace", replace(n, setup)
-    yield "fresh-30", fresh(n, setup=setup)
+    yield "fresh", fresh(n, share, setup=setup)
     yield "accumulate", accumulate(n, setup)
     yield "accumulate-subsample", accumulate_subsample(n, setup=setup)
     yield "sims", sims(n, setup=setup)
