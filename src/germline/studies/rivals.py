@@ -22,7 +22,7 @@ from germline.recipes.replace import replace
 from germline.recipes.self_correction import self_correction
 from germline.recipes.setup import EMBEDDED, Setup
 from germline.recipes.sims import sims
-from germline.selectors import Matched
+from germline.selectors import Matched, Uniform
 from germline.studies.loop import FRESH, WARM, N
 
 Arms = Iterator[tuple[str, Recipe[ClassModel]]]
@@ -41,10 +41,10 @@ def rivals_digits() -> Arms:
 def arms(setup: Setup, n: int, share: float = 0.3) -> Arms:
     """Yield controls first, then SIMS and Neon (in self-improvement), then what changes the data, each selector with its match.
 
-    A match is a random draw with the same real and label counts. For curation it is replace, whose rows are an uncurated draw of one
-    model's samples; for the density ratio, self-correction and ACUR-SIMS it is accumulate-subsample.
+    A match is a random draw with the same real and label counts; for curation, of as many samples of the last model. For the density
+    ratio, self-correction and ACUR-SIMS it is accumulate-subsample.
     """
-    coverage, centred = k_means_coverage(n, setup=setup), centre_matching(n, setup=setup)
+    coverage, centred, curated = k_means_coverage(n, setup=setup), centre_matching(n, setup=setup), curation(n, setup=setup)
     yield "real-only", real_only(n, setup)
     yield "replace", replace(n, setup)
     yield "fresh", fresh(n, share, setup=setup)
@@ -54,7 +54,8 @@ def arms(setup: Setup, n: int, share: float = 0.3) -> Arms:
     yield "sims-accumulate", sims(n, loop="accumulate", setup=setup)
     yield "neon", neon(n, setup=setup)
     yield "self-correction", self_correction(n, setup=setup)
-    yield "curation", curation(n, setup=setup)
+    yield "curation", curated
+    yield "curation-matched", changed(curated, scorers=(), selector=Uniform(n), source="control")
     yield "k-means-coverage", coverage
     yield "k-means-coverage-matched", matched(coverage)
     yield "centre-matching", centred
