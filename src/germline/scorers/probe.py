@@ -56,8 +56,13 @@ def standard(features: Float[np.ndarray, "n d"]) -> tuple[Float64[np.ndarray, " 
 
 
 def logits(probe: Arrays, features: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, "n c"]:
-    """Return the logits, float64. Row by row, not by a matrix product: a row's logits must not depend on the rows beside it."""
-    out: np.ndarray = np.einsum("nd,cd->nc", features.astype(np.float64), probe["weight"]) + probe["bias"]
+    """Return the logits, float64.
+
+    Row by row, not by a matrix product, and in one order of memory: a row's logits must depend neither on the rows beside it nor on
+    whether the probe was just fitted or read back.
+    """
+    rows, weight = (np.ascontiguousarray(array, np.float64) for array in (features, probe["weight"]))
+    out: np.ndarray = np.einsum("nd,cd->nc", rows, weight) + probe["bias"]
     return out
 
 
