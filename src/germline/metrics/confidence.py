@@ -32,6 +32,10 @@ class Probe(Protocol):
         """Return its accuracy in each space it could choose."""
         ...
 
+    def judged(self, ctx: Context) -> int:
+        """Return the number of rows that the accuracies are shares of."""
+        ...
+
 
 @dataclass(frozen=True)
 class Confidence:
@@ -64,5 +68,5 @@ class Confidence:
                 low, high = bootstrap(xi)
                 value = float(np.clip(xi.mean(), low, high))
                 out.append(Measurement(name, value, of, len(pool), name_of(space), None, d, low, high, better="high"))
-        accuracy = Measurement("probe_accuracy", max(accuracies), "reference", len(accuracies), name_of(space), None, d, curve=accuracies)
-        return [*out, accuracy]
+        judged, who = self.scorer.judged(ctx), name_of(space)
+        return [*out, Measurement("probe_accuracy", max(accuracies), "reference", judged, who, None, d, curve=accuracies)]

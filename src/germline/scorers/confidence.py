@@ -78,8 +78,12 @@ class Confidence:
         return self.spaces[int(self._fitted(ctx)["space"].item())]
 
     def accuracies(self, ctx: Context) -> tuple[float, ...]:
-        """Return how often the probe was right about the rows that it was chosen by, in each of the spaces."""
+        """Return how often the probe was right about the rows that it was chosen by, in each of the spaces; a random one has one space."""
         return tuple(map(float, self._fitted(ctx)["accuracy"]))
+
+    def judged(self, ctx: Context) -> int:
+        """Return the number of rows that the probe was chosen by."""
+        return len(self._rows(ctx)[1])
 
     def parameters(self, ctx: Context) -> int:
         """Return the number of the probe's weights and biases: d C + C."""
@@ -91,8 +95,10 @@ class Confidence:
 
     def _at_random(self, ctx: Context) -> Arrays:
         picked = dict(replace(self, fit_on="real")._fitted(ctx))
-        space = self.spaces[int(picked["space"].item())]
-        return {**picked, **probe.at_random(ctx.features(space, ctx.data.real), len(picked["bias"]))}
+        space, check = self.spaces[int(picked["space"].item())], self._rows(ctx)[1]
+        drawn, seen = probe.at_random(ctx.features(space, ctx.data.real), len(picked["bias"])), ctx.features(space, check)
+        right = probe.logits(drawn, seen).argmax(axis=1) == self._labels(picked, check, seen, ctx)
+        return {**picked, **drawn, "accuracy": np.array([right.mean()])}
 
     def _fit(self, ctx: Context) -> Arrays:
         rows, check = self._rows(ctx)
