@@ -8,8 +8,10 @@ import pytest
 from germline.data import digits
 from germline.features import Pixels
 from germline.loop import Loop
+from germline.measure import measure
 from germline.recipes.lsf import SIGMAS, lsf
 from germline.recipes.setup import Setup
+from germline.studies.lsf import METRICS as LATENT
 
 N = 100
 TINY = Setup(founder_images=640, images=128, batch=64, channels=(8, 16), steps=2, guidance_scale=1.0)
@@ -106,6 +108,21 @@ def test_each_probe_is_surer_of_the_rows_it_was_fitted_on(chain):
         assert gain.mean() > 4 * gain.std() / np.sqrt(N)
     learned_nothing = replace(own, fit_on="random").xi(DATA.real, ctx)
     assert own.xi(DATA.real, ctx).mean() > 0.2 > learned_nothing.mean()
+
+
+def test_the_studys_metrics_see_every_generation_in_one_space_with_one_probe(chain):
+    """Generation 0 too; held-out rows are the same level at each, since latents and probe are those of generation 0."""
+    first, last = ({(v.name, v.of): v for v in measure(chain.chain[number], DATA, LATENT)} for number in (0, 2))
+    assert set(last) - set(first) == {("confidence_made", "training")}
+    assert ("ole", "samples") in first
+    references = [key for key in first if key[1] == "reference"]
+    assert [last[key] for key in references] == [first[key] for key in references]
+    assert 0 < first["confidence", "reference"].value < 1
+    assert 0 < first["class_angle", "reference"].value < 90
+    assert 1 < first["class_rank", "reference"].value < 10
+    assert first["confidence", "training"].value == first["confidence_real", "training"].value
+    assert first["probe_accuracy", "reference"].n == 300
+    assert len(first["probe_accuracy", "reference"].curve) == len(SIGMAS)
 
 
 def test_clusters_stand_in_for_labels(folder):

@@ -33,7 +33,7 @@ def lsf(
         n: rows trained on a generation.
         loop: choose from R and all samples so far (ACU-LSF), or from ``times`` n samples of the last generation (SYN-LSF).
         fit_on: fit the probe on R, as the paper does; on as many rows that are never on offer; or not at all (random weights).
-        per_class: give every class the same number (ours).
+        per_class: give every class the same number (ours); of them, ``farthest`` chooses without regard to class.
         farthest: keep the 1.5 n most sure rows, and of these the n that lie far from each other (ours).
         pooled: mean latents over space before the probe.
         clusters: k-means pseudo-labels in place of labels.
