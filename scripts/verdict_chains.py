@@ -234,9 +234,10 @@ SIGNS = {
 
 
 def signs(out: Path) -> Iterator[str]:
-    """Yield a Markdown table: the change of a sign from generation 0 to 1 and 2 against the change of log distance at 6 and later.
+    """Yield a Markdown table: the change of a sign from generation 0 to 1 and 2 against the growth of the distance at 6 and later.
 
-    Over the trained and Gaussian chains; a positive correlation says that the sign turns bad where the chain will.
+    Over the trained and Gaussian chains; a positive correlation says that the sign turns bad where the chain will. The last rows tell
+    slow collapses from healthy chains, where an early sign is worth most.
     """
     paths = [p for kind in kinds() if "planted" not in kind.name for p in sorted(out.glob(f"{kind.name.replace(' ', '_')}-[0-9]*.json"))]
     chains = [{r.name: np.asarray(r.values) for r in load(path)} for path in paths]
@@ -252,6 +253,12 @@ def signs(out: Path) -> Iterator[str]:
             for at in (1, 2):
                 x = np.array([sign * (c[key][at] - c[key][0]) for c in members])
                 yield f"| {family} ({len(members)}) | {name} | {at} | {interval(spearman, x, distance)} | {interval(auc, x, distance)} |"
+    slow, healthy = ([c for p, c in zip(paths, chains, strict=True) if p.name.startswith(name)] for name in ("accumulate", "real-only"))
+    grows = np.array([2.0] * len(slow) + [1.0] * len(healthy))  # by kind, not by outcome
+    for name, (key, sign) in SIGNS.items() if slow and healthy else ():
+        for at in (1, 2):
+            x = np.array([sign * (c[key][at] - c[key][0]) for c in slow + healthy])
+            yield f"| slow ({len(slow)}) or real-only ({len(healthy)}) | {name} | {at} | | {interval(auc, x, grows)} |"
 
 
 def spearman(x: np.ndarray, y: np.ndarray) -> float:
