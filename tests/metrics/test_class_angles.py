@@ -104,3 +104,16 @@ def test_balanced_rows_are_as_many_of_each_class_and_not_the_first():
 def test_as_many_directions_as_rows_and_features_allow(r):
     with pytest.raises(BadInput, match=f"needs {r} directions, but a class has 10 rows of 4 features; lower r"):
         measured(np.random.default_rng(0).normal(size=(80, 4)), np.arange(20) % 2, r=r)
+
+
+def test_a_training_set_of_fewer_rows_than_directions_takes_no_other_number_with_it():
+    labels = np.arange(40) % 2
+    pool = Pool.of(np.zeros((40, 1, 1, 1), np.uint8), labels)
+    table = np.random.default_rng(0).normal(size=(80, 8))
+
+    def values(training):
+        return ClassAngles(Table(table), r=4)(Evidence(pool, training, TINY, At(1, 0, TINY)))
+
+    with pytest.warns(UserWarning, match="without its training set in ClassAngles: .* needs 4 directions, but a class has 3 rows"):
+        left = values(pool.take(np.arange(6)))
+    assert left == [value for value in values(pool) if value.of != "training"]

@@ -108,5 +108,16 @@ def test_too_few_rows_for_the_directions(tiny):
         ClassAngles(Pixels(), r=9, per_class=4)(evidence(tiny))
 
 
+@pytest.mark.parametrize("metric", [OLE(Pixels(), over=(Pixels(),)), ClassAngles(Pixels(), r=1)])
+@pytest.mark.parametrize("counts, says", [((9, 1), "the smallest of 1"), ((0, 9), r"no row of \[0\]")])
+def test_a_training_set_that_cannot_be_judged_takes_no_other_number_with_it(tiny, metric, counts, says):
+    """Selection may leave a class one row or none."""
+    rows = np.concatenate([np.flatnonzero(tiny.real.condition == label)[:count] for label, count in enumerate(counts)])
+    whole = evidence(tiny)
+    with pytest.warns(UserWarning, match=f"generation 1 goes on without its training set in {type(metric).__name__}: .*{says}"):
+        left = metric(replace(whole, training=tiny.real.take(rows)))
+    assert left == [value for value in metric(whole) if value.of != "training"]
+
+
 def evidence(data):
     return Evidence(data.real, data.real, data, Context(1, 0, data))

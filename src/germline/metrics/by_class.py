@@ -1,8 +1,13 @@
-"""Equally many rows of every class."""
+"""Equally many rows of every class, and metrics that judge three sets by them."""
+
+import warnings
+from collections.abc import Callable
 
 import numpy as np
 
 from germline.core.errors import BadInput
+from germline.core.evidence import Evidence
+from germline.core.measurement import Measurement
 from germline.core.pool import REAL, Pool
 from germline.core.seeds import rng
 
@@ -26,3 +31,21 @@ def balanced(pool: Pool, per_class: int, who: str) -> Pool:
         )
     order = rng(0, REAL, "metric/by_class").permutation(len(pool))
     return pool.take(np.concatenate([order[labels[order] == label][:size] for label in classes]))
+
+
+def each_set(evidence: Evidence, who: str, judged: Callable[[str, Pool], list[Measurement]]) -> list[Measurement]:
+    """Return what ``judged(of, pool)`` says of samples, training set and, for reference, held-out rows.
+
+    A training set that cannot be judged, or that lost a class and so compares with nothing, is left out with a warning: selection may
+    leave a class one row or none, and the samples' numbers tell what came of it.
+    """
+    out = judged("samples", evidence.samples)
+    try:
+        lost = set(evidence.samples.condition.tolist()) - set(evidence.training.condition.tolist())
+        if lost:
+            raise BadInput(f"{who} compares sets of the same classes, but the training set has no row of {sorted(lost)}.")
+        out += judged("training", evidence.training)
+    except BadInput as error:
+        message = f"generation {evidence.ctx.generation} goes on without its training set in {who}: {error}"
+        warnings.warn(message, stacklevel=2)
+    return out + judged("reference", evidence.data.held_out)

@@ -12,8 +12,9 @@ from germline.core.errors import BadInput
 from germline.core.evidence import Evidence
 from germline.core.measurement import Measurement
 from germline.core.names import name_of
+from germline.core.pool import Pool
 from germline.core.protocols import Extractor
-from germline.metrics.by_class import balanced
+from germline.metrics.by_class import balanced, each_set
 from germline.metrics.effective import Effective
 
 
@@ -30,7 +31,8 @@ class ClassAngles:
     properties that arXiv 2511.12742 says are lost (orthogonal, low-rank).
 
     Raises:
-        BadInput: conditions that are no classes, or fewer rows of a class, or features, than directions.
+        BadInput: conditions that are no classes, or fewer rows of a class, or features, than directions. Of the training set, a warning
+            instead.
     """
 
     extractor: Extractor
@@ -39,20 +41,23 @@ class ClassAngles:
 
     def __call__(self, evidence: Evidence) -> list[Measurement]:
         """Return the two numbers of samples, training set and, for reference, held-out rows."""
-        out, who = [], name_of(self.extractor)
-        for of, pool in (("samples", evidence.samples), ("training", evidence.training), ("reference", evidence.data.held_out)):
+
+        def judged(of: str, pool: Pool) -> list[Measurement]:
             rows = balanced(pool, self.per_class, "ClassAngles")
             features = evidence.ctx.features(self.extractor, rows).astype(np.float64)
-            n, d = features.shape
+            (n, d), who = features.shape, name_of(self.extractor)
             classes = [features[rows.condition == label] for label in np.unique(rows.condition)]
             if not 1 <= self.r <= min(len(classes[0]), d):
                 raise BadInput(f"ClassAngles needs {self.r} directions, but a class has {len(classes[0])} rows of {d} features; lower r.")
             angles = between(classes, self.r)
             ranks = tuple(Effective.of(part - part.mean(axis=0)).value for part in classes)
             each = tuple(map(float, angles.mean(axis=0)))
-            out.append(Measurement("class_angle", float(angles.mean()), of, n, who, self.r, d, curve=each, better="high"))
-            out.append(Measurement("class_rank", float(np.mean(ranks)), of, n, who, None, d, curve=ranks))
-        return out
+            return [
+                Measurement("class_angle", float(angles.mean()), of, n, who, self.r, d, curve=each, better="high"),
+                Measurement("class_rank", float(np.mean(ranks)), of, n, who, None, d, curve=ranks),
+            ]
+
+        return each_set(evidence, "ClassAngles", judged)
 
 
 def between(classes: list[Float64[np.ndarray, "n d"]], r: int) -> Float64[np.ndarray, "pairs {r}"]:

@@ -10,8 +10,9 @@ from jaxtyping import Float, Int
 from germline.core.evidence import Evidence
 from germline.core.measurement import Measurement
 from germline.core.names import name_of
+from germline.core.pool import Pool
 from germline.core.protocols import Extractor
-from germline.metrics.by_class import balanced
+from germline.metrics.by_class import balanced, each_set
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class OLE:
     Source: arXiv 2511.12742, after the loss of arXiv 1712.01727 without its hinge, weight and division; the variants are ours.
 
     Raises:
-        BadInput: conditions that are no classes, or fewer than two classes.
+        BadInput: conditions that are no classes, or fewer than two classes; of the training set, a warning instead.
     """
 
     extractor: Extractor
@@ -35,16 +36,16 @@ class OLE:
 
     def __call__(self, evidence: Evidence) -> list[Measurement]:
         """Return the three numbers of samples, training set and, for reference, held-out rows."""
-        out = []
-        for of, pool in (("samples", evidence.samples), ("training", evidence.training), ("reference", evidence.data.held_out)):
+
+        def judged(of: str, pool: Pool) -> list[Measurement]:
             rows = balanced(pool, self.per_class, "OLE")
             features = evidence.ctx.features(self.extractor, rows)
             (n, d), who, value = features.shape, name_of(self.extractor), variants(features, rows.condition)
             levels = [variants(evidence.ctx.features(space, rows), rows.condition) for space in self.over]
-            for name, number in value.items():
-                curve = tuple(level[name] for level in levels) or None
-                out.append(Measurement(name, number, of, n, who, None, d, curve=curve, better="low"))
-        return out
+            curves = {name: tuple(level[name] for level in levels) or None for name in value}
+            return [Measurement(name, number, of, n, who, None, d, curve=curves[name], better="low") for name, number in value.items()]
+
+        return each_set(evidence, "OLE", judged)
 
 
 def variants(features: Float[np.ndarray, "n d"], labels: Int[np.ndarray, " n"]) -> dict[str, float]:
