@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from germline.core.errors import BadInput
-from germline.features import PCA, AlexNet, Bottleneck, Classifier, EfficientNetLite0, Inception, Pixels, hugging_face
+from germline.features import PCA, AlexNet, Bottleneck, Classifier, EfficientNetLite0, Inception, MidBlock, Pixels, hugging_face
 from germline.features.named import extractor
 
 
@@ -19,6 +19,8 @@ def test_names_make_extractors(tmp_path):
     assert extractor("lpips") == AlexNet("lpips")
     assert extractor(f"alexnet-maps:{weights}") == AlexNet("maps", weights=weights)
     assert extractor(f"inception:{weights}") == Inception(weights)
+    assert extractor(f"mid-block:{tmp_path}") == MidBlock(tmp_path)
+    assert extractor(f"mid-block-pooled:{tmp_path}") == MidBlock(tmp_path, pooled=True)
     assert extractor("pca64-efficientnet") == PCA(EfficientNetLite0(), dims=64)
     assert extractor(extractor("pca8-pixels").name) == PCA(Pixels(), dims=8)
     assert extractor(f"pca128-inception:{weights}") == PCA(Inception(weights), dims=128)
@@ -52,6 +54,7 @@ def test_the_hub_is_asked_only_for_what_is_no_folder(tmp_path, monkeypatch):
         ("pixels:/x", "The extractor pixels takes no weights"),
         ("inception:/gone.pth", "Inception: there is no /gone.pth"),
         ("hf:/gone", "HuggingFace: there is no /gone"),
+        ("mid-block:/gone", "MidBlock: there is no /gone"),
         ("pca64-", "There is no extractor 'pca64-'"),
     ],
 )

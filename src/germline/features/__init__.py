@@ -6,7 +6,8 @@ from germline.features.classifier import Classifier
 from germline.features.efficientnet import EfficientNetLite0
 from germline.features.hugging_face import HuggingFace
 from germline.features.inception import Inception
+from germline.features.mid_block import MidBlock
 from germline.features.pca import PCA
 from germline.features.pixels import Pixels
 
-__all__ = ["PCA", "AlexNet", "Bottleneck", "Classifier", "EfficientNetLite0", "HuggingFace", "Inception", "Pixels"]
+__all__ = ["PCA", "AlexNet", "Bottleneck", "Classifier", "EfficientNetLite0", "HuggingFace", "Inception", "MidBlock", "Pixels"]

@@ -13,6 +13,7 @@ from germline.features.classifier import Classifier
 from germline.features.efficientnet import EfficientNetLite0
 from germline.features.hugging_face import HuggingFace, from_hub
 from germline.features.inception import Inception
+from germline.features.mid_block import MidBlock
 from germline.features.pca import PCA
 from germline.features.pixels import Pixels
 
@@ -35,6 +36,8 @@ WITH_WEIGHTS: dict[str, Callable[[str], Extractor]] = {
     "hf-pooled": lambda where: HuggingFace(_folder(where), pooled=True),
     "inception": lambda where: Inception(Path(where)),
     "lpips": lambda where: AlexNet("lpips", weights=Path(where)),
+    "mid-block": lambda where: MidBlock(Path(where).expanduser()),
+    "mid-block-pooled": lambda where: MidBlock(Path(where).expanduser(), pooled=True),
 }
 
 
@@ -42,7 +45,7 @@ def extractor(name: str) -> Extractor:
     """Return the extractor of a name: ``NAME``, ``NAME:WEIGHTS``, or ``pca64-`` and one of these.
 
     Such as "classifier", "inception:/data/weights-inception-2015-12-05-6726825d.pth", "dinov2:facebook/dinov2-small",
-    "hf:/models/vit", "pca64-efficientnet".
+    "hf:/models/vit", "mid-block:/models/stable-diffusion-2-1" (a folder of diffusers: the middle of the network), "pca64-efficientnet".
 
     Raises:
         BadInput: there is no such name, or its weights are not there.

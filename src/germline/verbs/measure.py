@@ -38,7 +38,7 @@ def measure(
     Args:
         runs: run folders, or folders that hold some.
         extractor: measure in this space: pixels, classifier, bottleneck, efficientnet, alexnet, alexnet-maps, lpips, inception:WEIGHTS.pth,
-            dinov2:FOLDER, hf:FOLDER (or their names on the hub).
+            dinov2:FOLDER, hf:FOLDER (or their names on the hub), mid-block:FOLDER (a diffusion model that diffusers saved).
         pca: keep only so many principal components of its features, fitted on the judge split.
         real: an .npz of real images' statistics (mu, sigma), as clean-fid and EDM write them, to measure the Frechet distance against.
         write_real: write such a file of one run's real images, instead of measuring.
