@@ -44,7 +44,6 @@ class Oracle:
 
 SAMPLE_FIELDS = {
     "weights": Path(__file__),
-    "path": Path(__file__),
     "MidBlock.path": Path(__file__),
     "n": 7,
     "by": "score",
