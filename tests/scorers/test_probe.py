@@ -150,3 +150,32 @@ def test_the_space_in_which_the_probe_is_right_more_often_is_picked():
     assert blind < 0.8 < seeing
     tie = Confidence((Pixels(), Pixels()))
     assert tie._fitted(ctx)["space"] == 0
+
+
+SIDES = np.random.default_rng(4).normal(size=(400, 2, 3))
+
+
+@dataclass(frozen=True)
+class Table:
+    """Noise in which a row's class shows by so much; not where the control is fitted, if ``hidden``."""
+
+    shows: float
+    hidden: bool
+    number: int
+
+    def __call__(self, pool, ctx):
+        row = pool.origin[:, 1]
+        fitted = np.isin(row, ctx.data.judge.origin[: len(ctx.data.judge) // 2, 1]) if self.hidden else np.zeros(len(row), bool)
+        side = np.where(fitted, np.resize([1, 1, -1, -1], len(row)), 2 * (row % 2) - 1)
+        return (SIDES[row, self.number] + self.shows * side[:, None]).astype(np.float32)
+
+
+def test_a_control_reads_the_space_that_the_papers_probe_picks():
+    """Fitted on other rows it would be right more often elsewhere, but it is to differ in the rows only."""
+    data = gaussian_splits(100, 4)
+    ctx, spaces = Context(1, 0, data), (Table(0.5, False, 0), Table(2.0, True, 1))
+    own, control, random = (Confidence(spaces, fit_on) for fit_on in ("real", "judge", "random"))
+    assert own.space(ctx) == control.space(ctx) == random.space(ctx) == spaces[1]
+    assert own.accuracy(ctx) == max(own.accuracies(ctx)) == own.accuracies(ctx)[1]
+    assert control.accuracies(ctx)[0] > control.accuracies(ctx)[1] == control.accuracy(ctx)
+    assert random.accuracies(ctx) == (random.accuracy(ctx),)

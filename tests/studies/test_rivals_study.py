@@ -6,7 +6,7 @@ import pytest
 
 from germline import sweep
 from germline.core import digest
-from germline.metrics import Confidence
+from germline.metrics import OLE, ClassAngles, Confidence
 from germline.selectors import Matched, Uniform
 from germline.studies import (
     ALL,
@@ -68,6 +68,17 @@ def test_every_arm_of_filtering_is_seen_by_a_probe_of_rows_that_no_arm_trains_on
     (seen,) = [metric.scorer for metric in found.metrics if isinstance(metric, Confidence)]
     assert seen.fit_on == "judge"
     assert found.data == ("fashion-mnist" if study is lsf else "digits")
+
+
+@pytest.mark.parametrize("study", LATENT)
+def test_every_arm_of_filtering_samples_as_many_rows_of_a_class_as_are_measured(study):
+    """OLE grows with the rows: arms that sample twice as many are seen by equally many."""
+    (found,) = [each for each in ALL if each.arms is study]
+    fewest = min(recipe.sampler.n for recipe in dict(study()).values()) // 10
+    measured = [metric.per_class for metric in found.metrics if isinstance(metric, OLE | ClassAngles)]
+    assert len(measured) == 2
+    assert set(measured) == {100 if study is lsf else 29}
+    assert max(measured) <= fewest
 
 
 @pytest.mark.parametrize("name, field", [("neon", "w"), ("sims", "w")])

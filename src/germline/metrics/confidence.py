@@ -28,6 +28,10 @@ class Probe(Protocol):
         """Return the space that it reads."""
         ...
 
+    def accuracy(self, ctx: Context) -> float:
+        """Return its accuracy in that space."""
+        ...
+
     def accuracies(self, ctx: Context) -> tuple[float, ...]:
         """Return its accuracy in each space it could choose."""
         ...
@@ -39,10 +43,10 @@ class Probe(Protocol):
 
 @dataclass(frozen=True)
 class Confidence:
-    """``confidence``: mean xi of S_g, of T_g and of its real and its made rows apart; ``probe_accuracy``, in the space it chose.
+    """``confidence``: mean xi of S_g, of T_g and of its real and its made rows apart; ``probe_accuracy``, in the space it reads.
 
     The extractor says which space that is, with its noise level: here it is on record. The curve of ``probe_accuracy`` is over the
-    spaces that it chose from, on the rows it chose by. Intervals are of other rows, not of another probe.
+    spaces that there were, on the rows it was chosen by. Intervals are of other rows, not of another probe.
 
     Source: arXiv 2511.12742, where xi falls over the generations.
     """
@@ -69,4 +73,4 @@ class Confidence:
                 value = float(np.clip(xi.mean(), low, high))
                 out.append(Measurement(name, value, of, len(pool), name_of(space), None, d, low, high, better="high"))
         judged, who = self.scorer.judged(ctx), name_of(space)
-        return [*out, Measurement("probe_accuracy", max(accuracies), "reference", judged, who, None, d, curve=accuracies)]
+        return [*out, Measurement("probe_accuracy", self.scorer.accuracy(ctx), "reference", judged, who, None, d, curve=accuracies)]

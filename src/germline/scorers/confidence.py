@@ -30,8 +30,9 @@ class Confidence:
     right about rows of the judge split that no probe is fitted on; of ``penalties`` on the weights the one of least log-loss there.
 
     ``fit_on`` "real" is R, as in the paper: with more features than rows the probe then knows its own rows by heart, and real rows
-    score high for that alone. "judge" is as many rows that are never on offer, the control; "random" has weights drawn at random,
-    in the space that "real" picks. ``clusters`` replaces labels by the k-means cluster of the row's features, where there are none.
+    score high for that alone. "judge" is as many rows that are never on offer, the control; "random" has weights drawn at random. Both
+    read the space that "real" picks, so that a control differs in one thing. ``clusters`` replaces labels by the k-means cluster of
+    the row's features, where there are none.
 
     Source: arXiv 2511.12742 (probe and xi). Ours: log-odds, standardising, the choice of space and penalty, controls, clusters.
 
@@ -45,6 +46,7 @@ class Confidence:
     clusters: int | None = None
     penalties: tuple[float, ...] = (1.0, 10.0, 100.0, 1_000.0)
     name: ClassVar[str] = "confidence"
+    version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         if not self.spaces or not self.penalties or min(self.penalties) < 0 or (self.clusters is not None and self.clusters < 2):
@@ -81,6 +83,10 @@ class Confidence:
         """Return how often the probe was right about the rows that it was chosen by, in each of the spaces; a random one has one space."""
         return tuple(map(float, self._fitted(ctx)["accuracy"]))
 
+    def accuracy(self, ctx: Context) -> float:
+        """Return how often the probe was right about them in the space that it reads."""
+        return self.accuracies(ctx)[0 if self.fit_on == "random" else int(self._fitted(ctx)["space"].item())]
+
     def judged(self, ctx: Context) -> int:
         """Return the number of rows that the probe was chosen by."""
         return len(self._rows(ctx)[1])
@@ -108,8 +114,10 @@ class Confidence:
                 tried = self._tried(ctx.features(space, rows), rows, ctx.features(space, check), check, ctx)
                 best[number] = min(tried, key=lambda found: found[0])
                 advance(1)
-        # Most often right; the lower log-loss, then the earlier space, where that is equal.
-        picked = min(best, key=lambda number: (-best[number][1], best[number][0], number))
+        if self.fit_on == "real":  # most often right; the lower log-loss, then the earlier space, where that is equal
+            picked = min(best, key=lambda number: (-best[number][1], best[number][0], number))
+        else:
+            picked = int(replace(self, fit_on="real")._fitted(ctx)["space"].item())
         accuracy = np.array([best[number][1] for number in best])
         return {**best[picked][2], "space": np.asarray(picked), "accuracy": accuracy}
 

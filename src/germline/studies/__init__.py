@@ -21,6 +21,7 @@ from germline.studies.loop import (
     planted_warm,
 )
 from germline.studies.lsf import METRICS as LATENT
+from germline.studies.lsf import METRICS_DIGITS as LATENT_DIGITS
 from germline.studies.lsf import lsf, lsf_digits, lsf_digits_guided
 from germline.studies.rivals import rivals, rivals_digits
 from germline.studies.self_improvement import self_improvement, self_improvement_digits, self_improvement_digits_guided
@@ -56,8 +57,8 @@ ALL = (
     Study(rivals),
     Study(rivals_digits, "digits"),
     Study(lsf, metrics=LATENT),
-    Study(lsf_digits, "digits", LATENT),
-    Study(lsf_digits_guided, "digits", LATENT),
+    Study(lsf_digits, "digits", LATENT_DIGITS),
+    Study(lsf_digits_guided, "digits", LATENT_DIGITS),
     Study(self_improvement),
     Study(self_improvement_digits, "digits"),
     Study(self_improvement_digits_guided, "digits"),

@@ -26,12 +26,18 @@ from germline.selectors import Matched, Uniform
 from germline.studies.loop import FRESH, WARM, N
 
 Arms = Iterator[tuple[str, Recipe[ClassModel]]]
-# Every arm is seen by one probe, fitted on rows that no arm trains on.
-METRICS: tuple[Metric, ...] = (
-    OLE(Bottleneck(0.34)),
-    ClassAngles(Bottleneck(0.34)),
-    Confidence(Probe(tuple(map(Bottleneck, SIGMAS)), "judge")),
-)
+
+
+def seen(per_class: int) -> tuple[Metric, ...]:
+    """Return what every arm is seen by: the latents at one noise level, and one probe, fitted on rows that no arm trains on.
+
+    OLE grows with the rows, so ``per_class`` is what the arm that samples least has of a class, or less.
+    """
+    latents, probe = Bottleneck(0.34), Probe(tuple(map(Bottleneck, SIGMAS)), "judge")
+    return OLE(latents, per_class=per_class), ClassAngles(latents, per_class=per_class), Confidence(probe)
+
+
+METRICS, METRICS_DIGITS = seen(100), seen(N // 10)
 
 
 def lsf() -> Arms:
