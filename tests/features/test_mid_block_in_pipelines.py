@@ -5,17 +5,20 @@ tests/features/test_mid_block.py computes the same numbers layer by layer.
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from conftest import gaussian_splits
 from germline.core import digest
 from germline.core.context import Context
 from germline.core.errors import BadInput
 from germline.core.pool import Pool
 from germline.features import MidBlock, mid_block
 from germline.features.diffusers_folder import opened
+from germline.scorers import Confidence
 
 diffusers = pytest.importorskip("diffusers", reason="extra: t2i")
 transformers = pytest.importorskip("transformers", reason="extra: t2i")
@@ -242,3 +245,23 @@ def test_a_changed_folder_is_opened_anew(folders, tmp_path):
     save_file({key: array + 0.1 for key, array in load_file(weights).items()}, weights, {"format": "pt"})
     assert space.name != name
     assert np.abs(space(Pool.of(IMAGES), CTX) - before).max() > 1e-3
+
+
+def test_bicubic_overshoots_are_clamped():
+    edge = np.zeros((1, 8, 8, 1), np.uint8)
+    edge[:, 4:] = 255
+    assert mid_block.prepared(edge, 1, (32, 32)).abs().max() == 1
+
+
+def test_a_probe_on_two_noise_levels_tells_bright_from_dark(folders):
+    """Latent-space filtering without a network of germline: right labels score above wrong ones, on rows that no probe saw."""
+    data = gaussian_splits(24, 8, sd=10)
+    bright = data.real.sources[-1].images.copy()
+    for pool in (data.real, data.judge, data.held_out):
+        bright[pool.origin[pool.condition == 1, 1]] += 60
+    source = replace(data.real.sources[-1], images=bright)
+    data = replace(data, **{name: replace(getattr(data, name), sources={-1: source}) for name in ("real", "judge", "held_out")})
+    probe, ctx = Confidence(tuple(MidBlock(folders[0] / "dit", sigma, pooled=True) for sigma in (0.3, 1.0))), Context(1, 0, data)
+    wrong = replace(data.held_out, condition=1 - data.held_out.condition)
+    assert (probe(data.held_out, ctx) > probe(wrong, ctx)).mean() > 0.9
+    assert len(probe.accuracies(ctx)) == 2
