@@ -60,6 +60,8 @@ def test_the_picture_is_what_the_json_says(run, tmp_path, capsys, name):
         (["--prompts", "a dog"], "have classes, not prompts; choose them by --classes"),
         (["--generations", "5"], "No run has a generation 5; there are 0 to 2."),
         (["--seeds", "4"], "No arm was run at seed 4. There are: 0."),
+        (["--seeds", "0,4"], "No arm was run at seed 4. There are: 0."),
+        (["--seeds", "one"], "--seeds takes whole numbers, 0 1 or 0,1, but got 'one'."),
         (["--scale", "400", "--out", "x.webp"], "WebP holds at most 16,383 a side"),
     ],
 )

@@ -32,6 +32,18 @@ def run_folders(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
+def numbers(given: Sequence[str], flag: str) -> tuple[int, ...]:
+    """Return whole numbers that were written apart or with commas between them: 0 1, or 0,1.
+
+    Raises:
+        BadInput: something else was written.
+    """
+    parts = [part for text in given for part in text.split(",") if part]
+    if odd := [part for part in parts if not part.isdecimal()]:
+        raise BadInput(f"{flag} takes whole numbers, 0 1 or 0,1, but got {odd[0]!r}.")
+    return tuple(map(int, parts))
+
+
 def print_json(value: object) -> None:
     """Print one JSON value on one line."""
     print(json.dumps(value), flush=True)

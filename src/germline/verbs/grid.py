@@ -9,7 +9,7 @@ from germline.core.atomic import replacing
 from germline.core.errors import BadInput
 from germline.report.arms import Group, groups
 from germline.report.sheet import Cut, Sheet, sheet
-from germline.verbs.arguments import Paths, print_json, run_folders
+from germline.verbs.arguments import Paths, numbers, print_json, run_folders
 
 FORMATS = {".png": "PNG", ".webp": "WEBP"}
 WEBP_SIDE = 16_383  # the format holds no more
@@ -20,8 +20,8 @@ def grid(
     out: Path = Path("grid.png"),
     classes: tuple[str, ...] = (),
     prompts: tuple[str, ...] = (),
-    seeds: tuple[int, ...] = (),
-    generations: tuple[int, ...] = (),
+    seeds: tuple[str, ...] = (),
+    generations: tuple[str, ...] = (),
     rows: int = 1,
     scale: int | None = None,
     json: bool = False,
@@ -32,7 +32,7 @@ def grid(
 
     Examples:
       germline grid runs/demo
-      germline grid runs/loop --seeds 0 1 --classes Bag 8 --rows 5 --generations 0 1 5 --out bags.png
+      germline grid runs/loop --seeds 0,1 --classes Bag 8 --rows 5 --generations 0 1 5 --out bags.png
 
     Args:
         runs: run folders, or folders that hold some; all of one data set.
@@ -54,7 +54,8 @@ def grid(
     found = groups([(run.name, run.chain, run.data) for run in opened])
     if len(found) > 1:
         raise BadInput(f"These runs are of {len(found)} data sets, whose rows do not match; name the runs of one.")
-    drawn = sheet(found[0], Cut(conditions_of(found[0], classes, prompts), seeds, generations, rows, scale))
+    wanted = conditions_of(found[0], classes, prompts)
+    drawn = sheet(found[0], Cut(wanted, numbers(seeds, "--seeds"), numbers(generations, "--generations"), rows, scale))
     save(drawn, out)
     print_json({"picture": str(out), **about(drawn)}) if json else print(f"{out}: {drawn.image.width} x {drawn.image.height} pixels.")
 
