@@ -22,8 +22,9 @@ from germline.recipes.real_only import real_only
 from germline.recipes.replace import replace
 from germline.recipes.setup import EMBEDDED, Setup
 from germline.scorers import Confidence as Probe
-from germline.selectors import Matched, Uniform
+from germline.selectors import Uniform
 from germline.studies.loop import FRESH, WARM, N
+from germline.studies.rivals import matched
 
 Arms = Iterator[tuple[str, Recipe[ClassModel]]]
 
@@ -58,14 +59,13 @@ def lsf_digits_guided() -> Arms:
 def arms(setup: Setup, n: int, share: float = 0.3) -> Arms:
     """Yield the paper's loops (SYN, SYN-ADD, ACU, ACUR, ACU-LSF), then the controls, then what is filtered without any real row."""
     filtered, twice = filtering(n, setup=setup), filtering(n, "replace", setup=setup)
-    assert filtered.selector is not None
     yield "real-only", real_only(n, setup)
     yield "syn", replace(n, setup)
     yield "syn-add", fresh(n, share, setup=setup)
     yield "acu", accumulate(n, setup)
     yield "acur", accumulate_subsample(n, setup=setup)
     yield "acu-lsf", filtered
-    yield "matched", changed(filtered, selector=Matched(filtered.selector), source="control")
+    yield "matched", matched(filtered)
     yield "held-out", filtering(n, fit_on="judge", setup=setup)
     yield "random-probe", filtering(n, fit_on="random", setup=setup)
     yield "per-class", filtering(n, per_class=True, setup=setup)
