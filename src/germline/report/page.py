@@ -19,7 +19,7 @@ from germline.core.digest import Json
 from germline.core.progress import Advance, Progress, silent
 from germline.core.splits import Splits
 from germline.core.verdict import Verdict
-from germline.report import figures, tables
+from germline.report import figures, tables, together
 from germline.report.arms import Group, groups
 from germline.report.composition import Composition, colour, compositions
 from germline.report.contrasts import Contrasts, contrasts
@@ -48,6 +48,7 @@ class Chapter:
     constants: list[str]
     laws: list[Law]
     contrasts: Contrasts | None
+    together: tables.Table | None
     held_out: Strip
     galleries: list[Gallery]
     compositions: list[Composition]
@@ -127,6 +128,7 @@ def _chapter(group: Group, verdicts: Mapping[Path, Verdict], costs: Mapping[Path
         constants=constants(group),
         laws=laws(group),
         contrasts=contrasts(group),
+        together=together.table_of(together.correlations(group)),
         held_out=held_out,
         galleries=gallery,
         compositions=composed,
