@@ -19,59 +19,10 @@ from germline.core.pool import Pool
 from germline.features import MidBlock, mid_block
 from germline.features.diffusers_folder import opened
 from germline.scorers import Confidence
+from tiny_pipelines import SIDE, diffusers, dit, stable, three, unet, vae, xl
 
-diffusers = pytest.importorskip("diffusers", reason="extra: t2i")
-transformers = pytest.importorskip("transformers", reason="extra: t2i")
-
-SIDE = 32  # of images; latents are 16
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, SIDE, SIDE, 3), dtype=np.uint8)
 CTX = Context(1, 0, None)
-BLOCKS = {"block_out_channels": (8, 16), "layers_per_block": 1, "norm_num_groups": 4, "sample_size": 16}
-
-
-def disturbed(model):
-    """Nothing at its neutral value: layers that start at zero too."""
-    with torch.no_grad():
-        for number, parameter in enumerate(model.parameters()):
-            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(number)))
-    return model.eval()
-
-
-def unet(**more):
-    fields = {
-        "in_channels": 4,
-        "attention_head_dim": 2,
-        "cross_attention_dim": 16,
-        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
-        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
-    }
-    return disturbed(diffusers.UNet2DConditionModel(**{**BLOCKS, **fields, **more}))
-
-
-def vae(**more):
-    kinds = {"down_block_types": ("DownEncoderBlock2D",) * 2, "up_block_types": ("UpDecoderBlock2D",) * 2}
-    return disturbed(diffusers.AutoencoderKL(block_out_channels=(4, 8), norm_num_groups=2, **kinds, **more))
-
-
-def text_encoder(projected=False):
-    words = {"vocab_size": 4, "bos_token_id": 2, "eos_token_id": 3, "pad_token_id": 3}
-    sizes = {"hidden_size": 16, "intermediate_size": 24, "projection_dim": 12, "num_hidden_layers": 3, "num_attention_heads": 2}
-    kind = transformers.CLIPTextModelWithProjection if projected else transformers.CLIPTextModel
-    return disturbed(kind(transformers.CLIPTextConfig(**words, **sizes)))
-
-
-def transformer():
-    sizes = {"caption_projection_dim": 16, "joint_attention_dim": 32, "pooled_projection_dim": 24, "pos_embed_max_size": 16}
-    return disturbed(
-        diffusers.SD3Transformer2DModel(
-            sample_size=16, in_channels=4, out_channels=4, num_layers=4, attention_head_dim=8, num_attention_heads=2, **sizes
-        )
-    )
-
-
-def dit():
-    sizes = {"num_attention_heads": 2, "attention_head_dim": 8, "num_layers": 4, "in_channels": 4, "out_channels": 8, "sample_size": 16}
-    return disturbed(diffusers.DiTTransformer2DModel(num_embeds_ada_norm=1_000, **sizes))  # the pipeline's null class is 1,000
 
 
 @pytest.fixture(scope="module")
@@ -79,22 +30,12 @@ def folders(tmp_path_factory):
     """A pipeline of every guided kind, and its folder as the library saves it."""
     torch.manual_seed(0)
     root = tmp_path_factory.mktemp("pipelines")
-    (root / "vocab.json").write_text(json.dumps({"a": 0, "a</w>": 1, "<|startoftext|>": 2, "<|endoftext|>": 3}))
-    (root / "merges.txt").write_text("#version: 0.2\n")
-    tokenizer = transformers.CLIPTokenizer(str(root / "vocab.json"), str(root / "merges.txt"), model_max_length=77)
-    noise = diffusers.DDIMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, clip_sample=False, steps_offset=1)
-    flow = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0)
-    sizes = {"addition_time_embed_dim": 8, "projection_class_embeddings_input_dim": 6 * 8 + 12}
-    told_sizes = unet(cross_attention_dim=32, addition_embed_type="text_time", **sizes)
-    stable = diffusers.StableDiffusionPipeline(vae(), text_encoder(), tokenizer, unet(), noise, None, None, requires_safety_checker=False)
-    xl, three = diffusers.StableDiffusionXLPipeline, diffusers.StableDiffusion3Pipeline
-    encoders = (text_encoder(), text_encoder(True), tokenizer, tokenizer)
     made = {
         "dit": diffusers.DiTPipeline(dit(), vae(), diffusers.DDIMScheduler()),
-        "stable": stable,
-        "xl": xl(vae(), *encoders, told_sizes, noise, add_watermarker=False),
-        "xl-empty": xl(vae(), *encoders, told_sizes, noise, force_zeros_for_empty_prompt=False, add_watermarker=False),
-        "sd3": three(transformer(), flow, vae(shift_factor=0.06), text_encoder(True), tokenizer, text_encoder(True), tokenizer, None, None),
+        "stable": stable(root / "words"),
+        "xl": xl(root / "words"),
+        "xl-empty": xl(root / "words", zeros=False),
+        "sd3": three(root / "words"),
     }
     for name, pipeline in made.items():
         pipeline.set_progress_bar_config(disable=True)
