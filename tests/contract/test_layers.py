@@ -13,6 +13,7 @@ ROOT = Path(germline.__file__).parent
 PARTS = ("data", "mixers", "features", "scorers", "weighters", "selectors", "trainers", "samplers", "metrics", "prompts", "theory")
 LAYERS = [
     ("core", "diffusion"),
+    ("pipelines",),
     PARTS,
     ("chain",),
     ("loop", "measure", "readings", "verdict", "cluster", "adopt"),

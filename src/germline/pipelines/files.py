@@ -1,0 +1,99 @@
+"""The parts of a folder that diffusers saved. Safetensors only; nothing is downloaded and no code of the folder's own runs."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from jaxtyping import Float64
+from torch import nn
+
+from germline.core.digest import Json
+from germline.core.errors import BadInput, MissingExtra
+
+BETAS = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "rescale_betas_zero_snr")
+
+
+def part(who: str, library: str, kind: str, folder: Path) -> nn.Module:
+    """Return a model with all its tensors, float32, frozen, in evaluation. ``who`` asks; errors begin with it.
+
+    Raises:
+        MissingExtra: the library is not installed.
+        BadInput: the folder holds no such model in safetensors, or lacks some of its tensors.
+    """
+    try:
+        from safetensors import SafetensorError
+
+        model, report = getattr(imported(who, library), kind).from_pretrained(
+            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, MissingExtra):
+            raise
+        raise BadInput(f"{who}: the {kind} in {folder} cannot be opened: {first_line(error)} Only safetensors are.") from error
+    if absent := sorted(report["missing_keys"]):  # they would have been drawn at random
+        raise BadInput(f"{who}: the {kind} in {folder} lacks {len(absent)} of its tensors, first {absent[0]}; save it whole.")
+    frozen: nn.Module = model.float().eval().requires_grad_(False)
+    return frozen
+
+
+def clip_tokenizer(who: str, folder: Path) -> object:
+    """Return the CLIP tokenizer in a folder.
+
+    Raises:
+        MissingExtra: transformers is not installed.
+        BadInput: there is none.
+    """
+    try:
+        return imported(who, "transformers").CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, TypeError) as error:
+        if isinstance(error, MissingExtra):
+            raise
+        raise BadInput(f"{who}: the tokenizer in {folder} cannot be opened: {first_line(error)}") from error
+
+
+def alpha_bars(who: str, file: Path | None) -> tuple[Float64[np.ndarray, " steps"] | None, int]:
+    """Return alpha_bar at each training step, None for flow matching, and the number of steps, of a ``scheduler_config.json``.
+
+    Without a file, those of DDPM (arXiv 2006.11239, Section 4).
+    """
+    config = json_of(who, file) if file else {}
+    if file and not config:
+        raise BadInput(f"{who}: there is no {file}, which says what noise the network was trained on; save the pipeline whole.")
+    kind = config.get("_class_name", "DDPMScheduler")
+    if str(kind).startswith("FlowMatch") or config.get("prediction_type") == "flow_prediction":
+        return None, int(str(config.get("num_train_timesteps", 1000)))
+    if file and "beta_schedule" not in config and not config.get("trained_betas"):
+        raise BadInput(f"{who}: the {kind} of {file} has no betas; DDPM's noise and flow matching are known here.")
+    schedule = imported(who, "diffusers").DDPMScheduler(**{name: config[name] for name in BETAS if name in config})
+    found: np.ndarray = schedule.alphas_cumprod.double().numpy()
+    return found, len(found)
+
+
+def imported(who: str, library: str) -> ModuleType:
+    """Return a library of the extra ``t2i``.
+
+    Raises:
+        MissingExtra: it, or something that it needs, is not installed.
+    """
+    try:
+        return importlib.import_module(library)
+    except ImportError as error:
+        raise MissingExtra(f"{who} needs {error.name}; install it with: pip install 'germline[t2i]'") from error
+
+
+def json_of(who: str, file: Path) -> dict[str, Json]:
+    """Return a JSON file's content, empty where there is none."""
+    try:
+        found = json.loads(file.read_text()) if file.exists() else {}
+    except ValueError as error:
+        raise BadInput(f"{who}: {file} is no JSON: {error}.") from error
+    return found if isinstance(found, dict) else {}
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error's message; its name where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
