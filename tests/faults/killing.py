@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import germline.core.atomic
-import germline.trainers.denoiser
+import germline.trainers.training
 from conftest import gaussian_recipe, gaussian_splits
 from germline.core.recipe import Recipe
 from germline.data import digits
@@ -30,7 +30,7 @@ def gaussian(folder: Path) -> Loop:
 
 def network(folder: Path) -> Loop:
     """A real U-Net on 8x8 digits, with a checkpoint at every step."""
-    germline.trainers.denoiser.CHECKPOINT_SECONDS = 0.0
+    germline.trainers.training.CHECKPOINT_SECONDS = 0.0
     train = TrainDenoiser(images=192, channels=(16, 32))
     recipe = Recipe(train, Replace(), dataclasses.replace(train, start="sequential"), Denoised(300, steps=4))
     return Loop.at(folder, recipe, digits())

@@ -15,7 +15,7 @@ from germline.core.splits import split
 from germline.diffusion.denoiser import EDM
 from germline.diffusion.precision import resolve
 from germline.samplers import Denoised
-from germline.trainers import TrainDenoiser, denoiser
+from germline.trainers import TrainDenoiser, training
 from germline.trainers.batches import batch_of, rows_of
 
 SMALL = TrainDenoiser(images=100, batch=16, channels=(8, 16))
@@ -65,11 +65,11 @@ def killer(after):
 def test_killed_and_resumed_is_the_same_to_the_bit(ctx, monkeypatch, precision, optimiser, after):
     trainer, ctx = replace(SMALL, optimiser=optimiser), replace(ctx, execution=Execution(precision))
     whole = trainer.arrays(trainer(ctx.data.real, None, ctx))
-    assert not (ctx.scratch / denoiser.CHECKPOINT).exists()
-    monkeypatch.setattr(denoiser, "CHECKPOINT_SECONDS", -1.0)
+    assert not (ctx.scratch / training.CHECKPOINT).exists()
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
     with pytest.raises(Killed):
         trainer(ctx.data.real, None, replace(ctx, progress=killer(after)))
-    assert (ctx.scratch / denoiser.CHECKPOINT).exists()
+    assert (ctx.scratch / training.CHECKPOINT).exists()
     seen = []
     resumed = trainer(ctx.data.real, None, replace(ctx, progress=counting(seen)))
     assert equal(trainer.arrays(resumed), whole)
@@ -88,7 +88,7 @@ def counting(seen):
 def test_a_checkpoint_of_another_training_is_not_taken_up(ctx, monkeypatch):
     other = replace(ctx, seed=1, scratch=ctx.scratch / "other")
     whole = SMALL.arrays(SMALL(ctx.data.real, None, other))
-    monkeypatch.setattr(denoiser, "CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
     with pytest.raises(Killed):
         SMALL(ctx.data.real, None, replace(ctx, progress=killer(48)))
     assert equal(SMALL.arrays(SMALL(ctx.data.real, None, replace(other, scratch=ctx.scratch))), whole)

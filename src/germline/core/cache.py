@@ -1,6 +1,7 @@
 """What is computed once and kept in one folder a study: fitted arrays, and features in fixed blocks of their source."""
 
 import fcntl
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +30,13 @@ class Cache:
         if key not in self._memory:
             with self._alone(key):
                 self._memory[key] = self.on_disk(key, make)
+                if unfinished := self.unfinished(key):
+                    shutil.rmtree(unfinished, ignore_errors=True)
         return self._memory[key]
+
+    def unfinished(self, key: str) -> Path | None:
+        """Return the folder where what makes ``key`` may leave checkpoints until it is made, whichever process goes on; None in memory."""
+        return None if self._folder is None else self._folder / key[:2] / f"{key}.unfinished"
 
     def on_disk(self, key: str, make: Callable[[], Arrays]) -> Arrays:
         """Return the arrays of ``key``, kept on disk only. A damaged file is made again."""

@@ -73,6 +73,10 @@ class Context:
         """Return the arrays that ``make`` makes for this part; made once per part, its needs, and ``of``."""
         return self.cache.once(digest.of_json([self._identity(part), of]), make)
 
+    def unfinished(self, part: object, of: str = "") -> Path:
+        """Return the folder for checkpoints of what ``once`` makes for this part and ``of``; whichever run comes next goes on from them."""
+        return self.cache.unfinished(digest.of_json([self._identity(part), of])) or self.scratch / "unfinished"
+
     def features(self, extractor: Extractor, pool: Pool) -> Float32[np.ndarray, "n f"]:
         """Return the extractor's features of every row, cached.
 

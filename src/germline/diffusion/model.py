@@ -11,10 +11,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from germline.diffusion import low_rank, mlp, unet
 from germline.diffusion.denoiser import Denoiser, Denoising, Objective
 from germline.diffusion.guidance import Extrapolated
+from germline.diffusion.network import ClassNetwork
 from germline.diffusion.precision import autocast
-from germline.diffusion.unet import UNet, of_arrays
+from germline.diffusion.unet import UNet
 
 
 @runtime_checkable
@@ -36,11 +38,15 @@ M = TypeVar("M", bound=Model)
 
 @dataclass(frozen=True, eq=False)
 class ClassModel:
-    """A class-conditional model. ``network`` is what training goes on from, ``average`` what is sampled from."""
+    """A class-conditional model. ``network`` is what training goes on from, ``average`` what is sampled from; without EMA they are one.
 
-    network: UNet
-    average: UNet
+    ``base`` is the sha256 of the weights that it was fine-tuned from, where it was.
+    """
+
+    network: ClassNetwork
+    average: ClassNetwork
     objective: Objective
+    base: str = ""
 
     @property
     def null(self) -> int:
@@ -54,7 +60,13 @@ class ClassModel:
     def bottleneck(
         self, x_t: Float[Tensor, "b c h w"], sigma: Float[Tensor, " b"], condition: Int[Tensor, " b"], precision: str = "fp32"
     ) -> Float[Tensor, "b f h//4 w//4"]:
-        """Return the averaged network's middle block output as float32: the latents of latent-space filtering (arXiv 2511.12742)."""
+        """Return the averaged network's middle block output as float32: the latents of latent-space filtering (arXiv 2511.12742).
+
+        Raises:
+            ValueError: the network is no U-Net, so it has no middle block.
+        """
+        if not isinstance(self.average, UNet):
+            raise ValueError(f"A {type(self.average).__name__} has no middle block; a U-Net has one.")
         with autocast(precision, x_t.device):
             latents = self.average.bottleneck(self.objective.input(x_t, sigma), self.objective.embed(sigma), condition)
         return latents.to(x_t.dtype)
@@ -92,9 +104,10 @@ class Pair(Generic[M]):
 
 
 def arrays_of(model: ClassModel) -> dict[str, np.ndarray]:
-    """Return the model's weights as ``raw.NAME`` and ``ema.NAME``, float32."""
-    parts = {"raw": model.network, "ema": model.average}
-    return {
+    """Return the model's weights as ``raw.NAME`` and, where others, ``ema.NAME``, float32; and ``base.sha256``, if any, as bytes."""
+    parts = {"raw": model.network} if model.average is model.network else {"raw": model.network, "ema": model.average}
+    base = {"base.sha256": np.frombuffer(bytes.fromhex(model.base), np.uint8)} if model.base else {}
+    return base | {
         f"{part}.{name}": value.detach().contiguous().numpy() for part, net in parts.items() for name, value in net.state_dict().items()
     }
 
@@ -109,7 +122,21 @@ def of_model_arrays(arrays: Mapping[str, np.ndarray], objective: Objective) -> C
         {name.removeprefix(part): torch.from_numpy(np.array(value)) for name, value in arrays.items() if name.startswith(part)}
         for part in ("raw.", "ema.")
     )
-    return ClassModel(of_arrays(raw), of_arrays(ema), objective)
+    network = network_of(raw)
+    base = arrays["base.sha256"].tobytes().hex() if "base.sha256" in arrays else ""
+    return ClassModel(network, network_of(ema) if ema else network, objective, base)
+
+
+def network_of(arrays: Mapping[str, Tensor]) -> ClassNetwork:
+    """Return the network of these named parameters: a low-rank change of another, an MLP, or a U-Net; their names tell which.
+
+    Raises:
+        ValueError: the arrays are those of none.
+    """
+    frozen = {name.removeprefix("frozen."): value for name, value in arrays.items() if name.startswith("frozen.")}
+    if frozen:
+        return low_rank.of_arrays(arrays, network_of(frozen))
+    return mlp.of_arrays(arrays) if "third.weight" in arrays else unet.of_arrays(arrays)
 
 
 def to_images(x: Float[Tensor, "b c h w"]) -> np.ndarray:

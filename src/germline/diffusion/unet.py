@@ -10,6 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
+from germline.diffusion.network import ClassNetwork
+
 EMBEDDING, HEADS = 128, 4
 
 
@@ -72,7 +74,7 @@ class Attention(nn.Module):
         return x + gathered.reshape(b, h, w, c).permute(0, 3, 1, 2)
 
 
-class UNet(nn.Module):
+class UNet(ClassNetwork):
     """F(image, noise, condition), any even height and width divisible by 4. Condition ``classes`` is the null class.
 
     Space to depth by 2; block; half size, block; attention, block; **add** the kept map, block; double size, add, block; back.

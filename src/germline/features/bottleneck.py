@@ -12,6 +12,7 @@ from germline.core.errors import BadInput
 from germline.core.pool import Pool
 from germline.diffusion.model import ClassModel, of_images
 from germline.diffusion.precision import threads
+from germline.diffusion.unet import UNet
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,10 @@ class Bottleneck:
     def __call__(self, pool: Pool, ctx: Context) -> Float32[np.ndarray, "n f"]:
         """Return (n, channels * height/4 * width/4) float32, or (n, channels) when pooled."""
         model = ctx.model(0)
-        if not isinstance(model, ClassModel):
+        if not isinstance(model, ClassModel) or not isinstance(model.average, UNet):
+            found = model.average if isinstance(model, ClassModel) else model
             raise BadInput(
-                f"Bottleneck reads the middle block of a germline U-Net, but generation 0's model is a {type(model).__name__};"
+                f"Bottleneck reads the middle block of a germline U-Net, but generation 0's model is a {type(found).__name__};"
                 " found the run with TrainDenoiser, or use another extractor."
             )
         if self.label is not None and not 0 <= self.label < model.null:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -11,7 +12,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from germline.core.context import Context
-from germline.core.pool import Pool
 from germline.diffusion.denoiser import Objective
 from germline.diffusion.model import of_images
 
@@ -27,13 +27,42 @@ class Batch:
     condition: Int[Tensor, " b"]
 
 
+class Gathered(Protocol):
+    """Images that are gathered when asked for: grey levels, (rows, h, w, c)."""
+
+    def __getitem__(self, rows: Int[np.ndarray, " b"], /) -> np.ndarray:
+        """Return the images of these rows."""
+        ...
+
+
+class Examples(Protocol):
+    """What can be trained on: a pool, or images that lie in none."""
+
+    @property
+    def images(self) -> Gathered:
+        """The images, uint8, or float32 in grey levels that may leave 0 to 255."""
+        ...
+
+    @property
+    def condition(self) -> np.ndarray:
+        """The class of each row."""
+        ...
+
+    @property
+    def log_weight(self) -> Float[np.ndarray, " n"]:
+        """The log-weight of each row."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
 def rows_of(seen: range, n: int, order: Callable[[int], Int[np.ndarray, " n"]]) -> Int[np.ndarray, " b"]:
     """Return the pool's rows at these places in training, where pass p runs through ``order(p)``; a batch may span two passes."""
     first, last = seen.start // n, (seen.stop - 1) // n
     return np.concatenate([order(p)[max(seen.start - p * n, 0) : seen.stop - p * n] for p in range(first, last + 1)])
 
 
-def batch_of(data: Pool, seen: range, step: int, objective: Objective, label_drop: float, flip: bool, ctx: Context) -> Batch:
+def batch_of(data: Examples, seen: range, step: int, objective: Objective, label_drop: float, flip: bool, ctx: Context) -> Batch:
     """Return the batch of a step, which sees the places ``seen`` of training."""
     rows = rows_of(seen, len(data), lambda number: ctx.rng("train/order", number).permutation(len(data)))
     random = ctx.rng("train/noise", step)

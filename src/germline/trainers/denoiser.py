@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import math
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from germline.core import digest
-from germline.core.atomic import replacing
 from germline.core.context import Context
-from germline.core.errors import BadInput, GermlineError
+from germline.core.errors import BadInput
 from germline.core.pool import Pool
-from germline.diffusion.denoiser import EDM, Denoising, Eps, Flow, Objective, mean_one, weighted_mean
+from germline.diffusion.denoiser import EDM, Eps, Flow, Objective
 from germline.diffusion.ema import Ema
 from germline.diffusion.model import ClassModel, arrays_of, of_model_arrays
 from germline.diffusion.optimiser import Optimiser, share
 from germline.diffusion.precision import resolve, threads
 from germline.diffusion.unet import UNet
-from germline.trainers.batches import batch_of
+from germline.trainers.training import Budget, Training, checked, identity_of
 
-CHECKPOINT, CHECKPOINT_SECONDS = "train.safetensors", 10.0
 OBJECTIVES: Mapping[str, Objective] = {"flow": Flow(), "edm": EDM(), "ddpm-eps": Eps()}
 RATES = {"muon": 3e-3, "adamw": 4e-3}
 
@@ -89,8 +80,7 @@ class TrainDenoiser:
             BadInput: conditions that are no classes of the data set, or no row of finite weight.
             GermlineError: the loss is no longer a number.
         """
-        data = data.take(data.log_weight > -np.inf)
-        _check(data, ctx)
+        data = checked(data, ctx, "TrainDenoiser")
         precision = ctx.execution.precision if self.precision == "auto" else resolve(self.precision)
         with threads(ctx.execution.threads):
             training = self._begin(previous, precision, ctx)
@@ -105,7 +95,7 @@ class TrainDenoiser:
         """Return the model of these arrays; their shapes tell channels and classes."""
         return of_model_arrays(arrays, OBJECTIVES[self.objective])
 
-    def _begin(self, previous: ClassModel | None, precision: str, ctx: Context) -> _Training:
+    def _begin(self, previous: ClassModel | None, precision: str, ctx: Context) -> Training:
         """Return the training at step 0: the start's weights and new optimiser state."""
         start = None if previous is None or self.start == "scratch" else ctx.model(0) if self.start == "base" else previous
         if start is None:
@@ -120,7 +110,7 @@ class TrainDenoiser:
         kernels = model.network.kernels() if muon else {}
         dtype = torch.bfloat16 if precision == "bf16" else torch.float32
         optimiser = Optimiser(model.network, kernels, rate, rate * (2 / 3 if muon else 1), dtype)
-        return _Training(model, optimiser, Ema(model.network, model.average, self.ema, warm_up=start is None))
+        return Training(model, optimiser, Ema(model.network, model.average, self.ema, warm_up=start is None))
 
     def _new(self, ctx: Context) -> ClassModel:
         seed = int(ctx.rng("train/weights").integers(2**63))
@@ -129,84 +119,8 @@ class TrainDenoiser:
         )
         return ClassModel(network, average, OBJECTIVES[self.objective])
 
-    def _train(self, training: _Training, data: Pool, precision: str, ctx: Context) -> None:
-        steps = math.ceil(self.images / self.batch)
-        weight = mean_one(torch.from_numpy(data.log_weight)).float()
-        objective = training.model.objective
-        denoising = Denoising(training.model.network, objective, precision)
-        checkpoint = ctx.scratch / CHECKPOINT
-        key = digest.of_json([digest.describe(self), precision, ctx.seed, ctx.generation, *_identity(data)])
-        done, saved = training.load(checkpoint, key), time.monotonic()
-        with ctx.progress(f"generation {ctx.generation}: train", self.images) as advance:
-            advance(min(done * self.batch, self.images))
-            for step in range(done, steps):
-                seen = range(step * self.batch, min((step + 1) * self.batch, self.images))
-                batch = batch_of(data, seen, step, objective, self.label_drop, self.flip, ctx)
-                loss = weighted_mean(denoising.loss(batch.x0, batch.eps, batch.sigma, batch.condition), weight[batch.rows])
-                self._finite(loss.item(), step, steps, precision)
-                training.step(loss, step, share(step, steps))
-                if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    training.save(checkpoint, key, step + 1)
-                    saved = time.monotonic()
-                advance(len(seen))
-
-    def _finite(self, loss: float, step: int, steps: int, precision: str) -> None:
-        if not math.isfinite(loss):
-            rate = self.learning_rate or RATES[self.optimiser]
-            other = " or precision='fp32'" if precision == "bf16" else ""
-            raise GermlineError(
-                f"TrainDenoiser: the loss is {loss} at step {step + 1} of {steps}. Use a lower learning_rate (now {rate}){other},"
-                " and look at the log-weights: one row far above the rest acts like a higher rate."
-            )
-
-
-class _Training:
-    """What changes during training, and its checkpoint: one safetensors file with one metadata key."""
-
-    def __init__(self, model: ClassModel, optimiser: Optimiser, ema: Ema) -> None:
-        self.model, self._optimiser, self._ema = model, optimiser, ema
-
-    def step(self, loss: Tensor, step: int, share: float) -> None:
-        """Go down the loss with this share of the rates; ``step`` counts from 0."""
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimiser.step(share)
-        self._ema.update(step)
-
-    def save(self, path: Path, key: str, done: int) -> None:
-        """Write the state after ``done`` steps; ``key`` says of which training."""
-        state = {name: value.contiguous() for name, value in self._state().items()}
-        with replacing(path) as temporary:
-            save_file(state, temporary, {"germline": digest.canonical({"done": done, "key": key})})
-
-    def load(self, path: Path, key: str) -> int:
-        """Take up the state that ``save`` wrote, and return the steps done: 0 if there is none, or it is another training's."""
-        if not path.exists():
-            return 0
-        with safe_open(path, "pt") as file:
-            about = json.loads(file.metadata()["germline"])
-            if about["key"] != key:
-                return 0
-            with torch.no_grad():
-                for name, value in self._state().items():
-                    value.copy_(file.get_tensor(name))
-        return int(about["done"])
-
-    def _state(self) -> dict[str, Tensor]:
-        """Return the tensors themselves, not copies."""
-        parts = {"raw": self.model.network.state_dict(), "ema": self.model.average.state_dict(), "optimiser": self._optimiser.state()}
-        return {f"{part}.{name}": value for part, values in parts.items() for name, value in values.items()}
-
-
-def _check(data: Pool, ctx: Context) -> None:
-    if not len(data):
-        raise BadInput("TrainDenoiser was given no row with a finite log-weight; look at what the mixer offers and the weighters return.")
-    classes = len(ctx.data.classes)
-    if not np.issubdtype(data.condition.dtype, np.integer) or data.condition.min() < 0 or data.condition.max() >= classes:
-        raise BadInput(
-            f"TrainDenoiser needs conditions that are classes from 0 to {classes - 1}, but got {data.condition.dtype} such as"
-            f" {data.condition[0]!r}; prompts need a text-to-image trainer."
-        )
-
-
-def _identity(data: Pool) -> tuple[str, str, str]:
-    return digest.of_array(data.origin), digest.of_array(data.condition), digest.of_array(data.log_weight)
+    def _train(self, training: Training, data: Pool, precision: str, ctx: Context) -> None:
+        key = digest.of_json([digest.describe(self), precision, ctx.seed, ctx.generation, *identity_of(data)])
+        rate = self.learning_rate or RATES[self.optimiser]
+        budget = Budget("TrainDenoiser", self.images, self.batch, self.label_drop, self.flip, share, precision, key, rate)
+        training.run(data, budget, ctx, f"generation {ctx.generation}: train")
