@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from germline.core import noise
-from germline.core.noise import bootstrap, share, wilson
+from germline.core.noise import bootstrap, ratio, share, wilson
 
 
 def test_the_bootstrap_is_the_normal_interval_of_a_mean():
@@ -47,3 +47,17 @@ def test_wilson_agrees_with_scipys(hits, n):
     peer = stats.binomtest(hits, n).proportion_ci(0.95, method="wilson")
     assert wilson(hits, n) == pytest.approx((peer.low, peer.high), abs=1e-6)
     assert share(np.arange(n) < hits) == (hits / n, *wilson(hits, n))
+
+
+def test_the_interval_of_a_ratio_is_what_other_rows_give():
+    rng = np.random.default_rng(5)
+
+    def drawn():
+        below = rng.gamma(4, 1, 400)
+        return ratio(2 * below + rng.normal(0, 2, 400), below)
+
+    found = np.array([drawn() for _ in range(200)])
+    assert np.mean((found[:, 1] <= 2) & (found[:, 2] >= 2)) >= 0.9
+    assert np.mean((found[:, 2] - found[:, 1]) / 3.92) == pytest.approx(found[:, 0].std(), rel=0.2)
+    exact = ratio(np.arange(1, 9) * 3.0, np.arange(1, 9) * 1.0)
+    assert exact == pytest.approx((3, 3, 3))

@@ -51,3 +51,15 @@ def share(hits: Bool[np.ndarray, " n"]) -> tuple[float, float, float]:
     """Return the share of True and the ends of its Wilson interval."""
     count, n = int(hits.sum()), len(hits)
     return count / n, *wilson(count, n)
+
+
+def ratio(above: Float[np.ndarray, " n"], below: Float[np.ndarray, " n"]) -> tuple[float, float, float]:
+    """Return R = mean(above) / mean(below), rows in pairs, and the ends of its 95 % interval.
+
+    The interval is the bootstrap of R + (above - R below) / mean(below), whose mean is R and which differs from it by R's first-order
+    change with a row's weight; so it holds R.
+    """
+    middle = float(np.mean(below))
+    value = float(np.mean(above)) / middle
+    low, high = bootstrap(value + (above - value * below) / middle)
+    return value, min(low, value), max(high, value)

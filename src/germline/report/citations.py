@@ -44,6 +44,11 @@ PAPERS = {
         r"Bi{\'n}kowski, Miko{\l}aj and Sutherland, Danica J. and Arbel, Michael and Gretton, Arthur",
         "Demystifying MMD GANs",
     ),
+    "1812.11842": Paper(
+        "marra2019",
+        "Marra, Francesco and Gragnaniello, Diego and Verdoliva, Luisa and Poggi, Giovanni",
+        "Do GANs Leave Artificial Fingerprints?",
+    ),
     "1904.06991": Paper(
         "kynkaanniemi2019",
         r"Kynk{\"a}{\"a}nniemi, Tuomas and Karras, Tero and Laine, Samuli and Lehtinen, Jaakko and Aila, Timo",
@@ -120,6 +125,11 @@ PAPERS = {
         "Ferbach, Damien and Bertrand, Quentin and Bose, Avishek Joey and Gidel, Gauthier",
         "Self-Consuming Generative Models with Curated Data Provably Optimize Human Preferences",
     ),
+    "2407.17493": Paper(
+        "yoon2024",
+        "Yoon, Youngseok and Hu, Dainong and Weissburg, Iain and Qin, Yao and Jeong, Haewon",
+        "Model Collapse in the Self-Consuming Chain of Diffusion Finetuning: A Novel Perspective from Quantitative Trait Modeling",
+    ),
     "2408.16333": Paper(
         "alemohammad2024",
         "Alemohammad, Sina and Humayun, Ahmed Imtiaz and Agarwal, Shruti and Collomosse, John and Baraniuk, Richard",
@@ -164,6 +174,8 @@ SETTINGS: dict[tuple[str, Json], tuple[str, ...]] = {
     ("objective", "flow"): ("2210.02747",),
     ("objective", "edm"): ("2206.00364",),
     ("objective", "ddpm-eps"): ("2006.11239",),
+    **{("kind", decay): ("2407.17493",) for decay in ("exp_floor", "exp", "linear")},  # of a GuidanceSchedule
+    ("kind", "interval"): ("2404.07724",),
     ("optimiser", "muon"): ("2502.16982",),
     ("optimiser", "adamw"): ("1711.05101",),
     ("data", "fashion-mnist"): ("1708.07747",),

@@ -52,6 +52,39 @@ KNOWN = {
         "Entropy",
         "How far apart the samples lie (nearest neighbours, in nats). It falls as samples become alike, and rises as they drift apart.",
     ),
+    "mean": Entry("Mean value", "Mean of all values (of pixels, -1 is black and 1 is white)."),
+    "std": Entry(
+        "Standard deviation", "How far values lie from their mean. It grows as contrast is exaggerated, and falls as images turn grey."
+    ),
+    "kurtosis": Entry(
+        "Kurtosis",
+        "Whether a pixel (or feature) takes few far-off values: 3 for a bell curve, less where its ends are cut off or it takes two values"
+        " only.",
+    ),
+    "within_variance": Entry(
+        "Variance within a condition",
+        "How much images of one class or one prompt differ from each other. It falls as they become alike, even where classes stay apart.",
+    ),
+    "neighbour_correlation": Entry(
+        "Correlation of neighbours", "How alike pixels side by side are: near 1 where images are blurred, 0 for noise."
+    ),
+    "high_frequency": Entry(
+        "High frequencies",
+        "Variance of fine detail, of three pixels' width and less. It grows as edges and noise are exaggerated, and falls with blur.",
+    ),
+    "high_frequency_share": Entry("Share of high frequencies", "Fine detail as a share of all variance within an image."),
+    "saturation": Entry(
+        "Saturation",
+        "Share of pixel values that are fully dark or fully bright. What a sampler drew beyond them was cut off when it was stored.",
+    ),
+    "fingerprint": Entry(
+        "Fingerprint",
+        "Size, in grey levels, of a fine pattern that all samples share and real images do not, chance taken off; 0 where there is none.",
+    ),
+    "fingerprint_ratio": Entry(
+        "Fingerprint against noise",
+        "The shared pattern's squared size over what chance alone gives at this number of images: 1 where there is none.",
+    ),
     "agreement": Entry("Agreement", "Share of samples that a classifier puts into the class they were asked for."),
     "class_entropy": Entry(
         "Entropy of classes", "How evenly a classifier sees the classes in the set, whatever was asked for, in nats; at most log(classes)."

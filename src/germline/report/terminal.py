@@ -21,6 +21,12 @@ ASIDE = (
     "duplicates",
     "training_copies",
     "class_entropy",
+    "mean",
+    "std",
+    "kurtosis",
+    "neighbour_correlation",
+    "high_frequency",
+    "fingerprint_ratio",
 )  # in the table only
 Rows = Sequence[tuple[int, Sequence[Measurement]]]
 
