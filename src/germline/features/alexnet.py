@@ -14,12 +14,12 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor
 from torch.nn import functional
 
+from germline.core import foreign
 from germline.core.cache import Arrays
 from germline.core.context import Context
 from germline.core.errors import BadInput, MissingExtra
 from germline.core.pool import Pool
 from germline.diffusion.precision import threads
-from germline.features import foreign
 
 PUBLISHED = "443c5bc35326b81e4ac7517b853fd22d3effe38783697d87e2ec65cb01d744b1"
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)

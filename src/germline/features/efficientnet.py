@@ -14,11 +14,11 @@ from jaxtyping import Float32, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
+from germline.core import foreign
 from germline.core.context import Context
 from germline.core.errors import BadInput, MissingExtra
 from germline.core.pool import Pool
 from germline.diffusion.precision import threads
-from germline.features import foreign
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,11 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
-from germline.core import digest
+from germline.core import digest, foreign
 from germline.core.context import Context
 from germline.core.errors import BadInput, MissingExtra
 from germline.core.pool import Pool
 from germline.diffusion.precision import threads
-from germline.features import foreign
 
 BATCH = 50
 SIZES = {384: "small", 768: "base", 1024: "large", 1536: "giant"}

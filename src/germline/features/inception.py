@@ -16,11 +16,11 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
+from germline.core import foreign
 from germline.core.context import Context
 from germline.core.errors import BadInput, MissingExtra
 from germline.core.pool import Pool
 from germline.diffusion.precision import threads
-from germline.features import foreign
 
 PUBLISHED = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 BATCH = 25

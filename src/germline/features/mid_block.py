@@ -12,13 +12,12 @@ from jaxtyping import Float, Float32, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from germline.core import digest
+from germline.core import digest, foreign
 from germline.core.context import Context
 from germline.core.errors import BadInput
 from germline.core.pool import Pool
 from germline.diffusion.precision import threads
 from germline.features import diffusers_folder as saved
-from germline.features import foreign
 
 ADDED = ("text_embeds", "time_ids")  # what SDXL is told beside the prompt
 BATCH = 8  # a VAE's first maps of a 512 x 512 image take 128 MB

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from germline.core import foreign
 from germline.core.errors import BadInput
-from germline.features import foreign
 
 HERE = Path("weights.ckpt")
 
@@ -166,3 +167,41 @@ def test_a_file_is_checked_before_it_is_opened(tmp_path, monkeypatch):
     monkeypatch.setattr(foreign, "LIMIT", 2)
     with pytest.raises(BadInput, match="has 3 bytes, and no weights file above 2"):
         foreign.verified(path, None, "Inception")
+
+
+def test_large_files_are_mapped_and_their_tensors_found_under_a_key(tmp_path):
+    state = {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([1, 2])}
+    for name, held in (("flat.pt", state), ("nested.pt", {"epoch": 3, "state_dict": collections.OrderedDict(state)})):
+        (tmp_path / name).write_bytes(saved(held))
+        found = foreign.large(tmp_path / name, "HPS", under="state_dict")
+        assert found.keys() == state.keys()
+        assert all(torch.equal(found[key], state[key]) for key in state)
+    legacy = io.BytesIO()
+    torch.save(state, legacy, _use_new_zipfile_serialization=False)
+    (tmp_path / "old.pth").write_bytes(legacy.getvalue())
+    assert foreign.large(tmp_path / "old.pth", "HPS").keys() == state.keys()
+    save_file(state, tmp_path / "w.safetensors")
+    assert torch.equal(foreign.large(tmp_path / "w.safetensors", "HPS")["b"], state["b"])
+
+
+def test_large_files_are_checked_before_they_are_opened(tmp_path, monkeypatch):
+    mark, path = tmp_path / "it-ran", tmp_path / "w.pt"
+    path.write_bytes(saved({"state_dict": Call(os.system, f"touch {mark}")}))
+    with pytest.raises(BadInput, match=r"w\.pt is refused: it asks for \S*system"):
+        foreign.large(path, "HPS", under="state_dict")
+    assert not mark.exists()
+    with pytest.raises(BadInput, match="HPS: .*w.pt is not the file that was expected"):
+        foreign.large(path, "HPS", checksum="0" * 64)
+    path.write_bytes(saved({"state_dict": {"a": 3}}))
+    with pytest.raises(BadInput, match="should hold tensors by name"):
+        foreign.large(path, "HPS", under="state_dict")
+    (tmp_path / "w.safetensors").write_bytes(b"rubbish")
+    with pytest.raises(BadInput, match="no whole safetensors file"):
+        foreign.large(tmp_path / "w.safetensors", "HPS")
+    with pytest.raises(BadInput, match="HPS: there is no .*gone.pt; give the path"):
+        foreign.large(tmp_path / "gone.pt", "HPS")
+    with pytest.raises(BadInput, match="is a folder; name the file"):
+        foreign.large(tmp_path, "HPS")
+    monkeypatch.setattr(foreign, "LARGE", 100)
+    with pytest.raises(BadInput, match="no weights file above 100 is opened"):
+        foreign.large(path, "HPS")

@@ -14,15 +14,18 @@ import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from germline.core import digest
 from germline.core.errors import BadInput
 
+if TYPE_CHECKING:
+    from torch import Tensor  # the core is imported without torch
+
 LIMIT = 2 << 30
+LARGE = 16 << 30  # of a file that is mapped into memory, not read
 OPERATIONS = 1_000_000
 ALLOWED = {
     ("numpy.core.multiarray", "_reconstruct"),
@@ -56,10 +59,7 @@ def verified(path: Path, checksum: str | None, what: str) -> bytes:
     content = path.read_bytes()
     found = digest.of_bytes(content)
     if checksum is not None and found != checksum:
-        raise BadInput(
-            f"{what}: {path} is not the file that was expected: its sha256 should be {checksum}, but is {found}."
-            " Download it again, or name the file that you mean."
-        )
+        raise _another(path, what, checksum, found)
     return content
 
 
@@ -69,15 +69,64 @@ def tensors(content: bytes, where: Path) -> dict[str, Tensor]:
     Raises:
         BadInput: the file is damaged, unpacks to more than 2 GiB, names anything but tensors, or holds no tensors by name.
     """
+    import torch
+
     if zipfile.is_zipfile(io.BytesIO(content)):
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-        if unpacked > LIMIT:
-            raise BadInput(f"{where} unpacks to {unpacked} bytes, and nothing above {LIMIT} is opened.")
+        _unpacked(io.BytesIO(content), where, LIMIT)
     try:
         found: object = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # whatever a damaged or hostile file makes the reader raise
         raise _refused(where, _culprit(str(error))) from error
+    return _named(found, where)
+
+
+def large(path: Path, what: str, checksum: str | None = None, under: str | None = None) -> dict[str, Tensor]:
+    """Return the named tensors of a file of gigabytes: safetensors, or a PyTorch checkpoint, mapped into memory where it can be.
+
+    ``under`` is the key below which some checkpoints keep them, beside other things; one without that key holds them itself.
+
+    Raises:
+        BadInput: there is no such file, or it is another one, damaged, hostile, or without tensors by name.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    present(path, what)
+    if not path.is_file():
+        raise BadInput(f"{what}: {path} is a folder; name the file of the weights in it.")
+    if path.stat().st_size > LARGE:
+        raise BadInput(f"{what}: {path} has {path.stat().st_size} bytes, and no weights file above {LARGE} is opened.")
+    if checksum is not None and (found_sum := digest.of_path(path)) != checksum:
+        raise _another(path, what, checksum, found_sum)
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise BadInput(f"{what}: {path} is no whole safetensors file ({error}); get it again.") from error
+    packed = zipfile.is_zipfile(path)
+    if packed:
+        _unpacked(path, path, LARGE)
+    elif path.stat().st_size > LIMIT:
+        raise BadInput(f"{what}: {path} is in torch's format of before 2020, of which nothing above {LIMIT} bytes is opened.")
+    try:
+        found: object = torch.load(path, map_location="cpu", weights_only=True, mmap=packed)
+    except Exception as error:  # whatever a damaged or hostile file makes the reader raise
+        raise _refused(path, _culprit(str(error))) from error
+    return _named(found[under] if under is not None and isinstance(found, Mapping) and under in found else found, path)
+
+
+def _unpacked(file: Path | io.BytesIO, where: Path, limit: int) -> None:
+    """Refuse an archive that unpacks to more than ``limit`` bytes."""
+    with zipfile.ZipFile(file) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > limit:
+        raise BadInput(f"{where} unpacks to {unpacked} bytes, and nothing above {limit} is opened.")
+
+
+def _named(found: object, where: Path) -> dict[str, Tensor]:
+    from torch import Tensor
+
     if not isinstance(found, Mapping) or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in found.items()):
         raise BadInput(f"{where} should hold tensors by name (a state dict), but holds something else; save model.state_dict().")
     return dict(found)
@@ -97,6 +146,13 @@ def arrays(content: bytes, where: Path) -> dict[str, np.ndarray]:
         raise BadInput(f"{where}: {error}") from error
     except Exception as error:  # whatever a damaged or hostile file makes the reader raise
         raise _refused(where, str(error) or type(error).__name__) from error
+
+
+def _another(path: Path, what: str, checksum: str, found: str) -> BadInput:
+    return BadInput(
+        f"{what}: {path} is not the file that was expected: its sha256 should be {checksum}, but is {found}."
+        " Download it again, or name the file that you mean."
+    )
 
 
 def _refused(where: Path, why: str) -> BadInput:
