@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from germline.data import digits
+from germline.diffusion.guidance_schedule import GuidanceSchedule
 from germline.features import Pixels
+from germline.flags import parse
 from germline.loop import Loop
 from germline.measure import measure
 from germline.recipes.lsf import SIGMAS, lsf
@@ -130,3 +132,33 @@ def test_clusters_stand_in_for_labels(folder):
     score = offer.columns["confidence"]
     assert score[kept].min() >= score[~kept].max()
     assert np.isfinite(score).all()
+
+
+def test_lsf_composes_with_a_guidance_schedule_by_flags_alone(folder):
+    """``germline run lsf --guidance-schedule exp_floor --guidance-scale 3``: the samples that are filtered are guided by the schedule."""
+    flags = [
+        "--founder-images",
+        "640",
+        "--images",
+        "128",
+        "--channels",
+        "8",
+        "16",
+        "--steps",
+        "4",
+        "--guidance-schedule",
+        "exp_floor",
+        "--guidance-scale",
+        "3",
+        "--data",
+        "digits",
+    ]
+    given = parse("lsf", ["--n", str(N), *flags])
+    loop = Loop.at(folder / "scheduled", lsf(**given.kwargs), DATA)
+    founder, generation = loop.run(1)
+    offer, kept = chosen(generation)
+    assert kept.sum() == N
+    assert offer.columns["confidence"][kept].min() >= offer.columns["confidence"][~kept].max()
+    assert loop.recipe.sampler.guidance_scale == GuidanceSchedule("exp_floor", 3.0, 3.0)
+    constant = replace(loop.recipe.sampler, guidance_scale=3.0)(founder.model, np.arange(20), loop.chain.context(0, DATA))
+    assert not np.array_equal(constant.images[:], founder.samples.images[:20])
