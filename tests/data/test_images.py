@@ -91,6 +91,49 @@ def test_metadata_with_prompts_gives_text_conditions_in_every_split(tmp_path):
             np.testing.assert_array_equal(image, picture(int(text.split()[1])))
 
 
+@pytest.mark.parametrize("folder", ["", "dogs"])
+def test_captions_beside_the_pictures_give_text_conditions(tmp_path, folder):
+    (tmp_path / folder).mkdir(exist_ok=True)
+    for number in range(24):
+        save(tmp_path / folder / f"{number:02}.png", picture(number))
+        (tmp_path / folder / f"{number:02}.txt").write_text(f"\ufeffa dog,\nnumber {number}\n", encoding="utf-8")
+    (tmp_path / "readme.txt").write_text("belongs to no picture")
+    splits = splits_of(tmp_path)
+    assert splits.classes == ()
+    for name in NAMES:
+        pool = getattr(splits, name)
+        for text, image in zip(pool.condition, pool.images[:], strict=True):
+            assert text.startswith("a dog, number ")
+            np.testing.assert_array_equal(image, picture(int(text.split()[-1])))
+
+
+def test_captions_do_not_join_train_and_test(tmp_path):
+    for part in ("train", "test"):
+        (tmp_path / part).mkdir()
+        save(tmp_path / part / "a.png", picture())
+        (tmp_path / part / "a.txt").write_text("a dog")
+    with pytest.raises(BadInput, match="is divided into test, train; name one of them"):
+        load_images(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("caption", "what"),
+    [
+        (None, r"b.png has no caption, but 1 of 2 pictures have one; write .*b.txt, or remove the picture"),
+        (b" \n", r"b.txt is empty; write the caption of b.png into it"),
+        (b"\xff\xfea", r"b.txt is not text in UTF-8 \(invalid start byte at byte 0\)"),
+    ],
+)
+def test_bad_captions_are_named(tmp_path, caption, what):
+    for name in ("a", "b"):
+        save(tmp_path / f"{name}.png", picture(ord(name)))
+    (tmp_path / "a.txt").write_text("a dog")
+    if caption is not None:
+        (tmp_path / "b.txt").write_bytes(caption)
+    with pytest.raises(BadInput, match=what):
+        load_images(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("line", "what"),
     [
@@ -101,6 +144,7 @@ def test_metadata_with_prompts_gives_text_conditions_in_every_split(tmp_path):
         ('{"file_name": "a.png", "label": -1}', r"a.png: label -1 is out of range"),
         ('{"file_name": "a.png", "label": 0}\n{"file_name": "a.png"}', "has no label"),
         ('{"file_name": "a.png", "text": "x"}\n{"file_name": "a.png"}', "has no text"),
+        ('{"file_name": "a.png", "text": "x"}\n{"file_name": "a.png", "text": " "}', "has no text"),
         ('{"file_name": "a.png", "label": 0}\n{"file_name": "a.png", "label": "x"}', "some labels are numbers and some are names"),
     ],
 )

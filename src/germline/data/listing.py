@@ -14,6 +14,7 @@ from germline.core.errors import BadInput
 
 ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".tga", ".ico", ".jp2", ".avif"))
 PARTS = frozenset(("train", "test", "val", "valid", "validation", "dev"))
+CAPTION = ".txt"
 Label = int | str | None
 
 
@@ -38,10 +39,13 @@ class Listing:
 
 
 def of_folder(folder: Path) -> Listing:
-    """Return a folder's pictures: by its metadata file, else one class a sub-folder, else all of one kind. Other files are ignored.
+    """Return a folder's pictures; other files are ignored.
+
+    Their labels or prompts are those of its metadata file; else the captions in ``.txt`` files beside them (cat.png, cat.txt); else there
+    is one class a sub-folder, or all are of one kind.
 
     Raises:
-        BadInput: pictures lie both beside and inside sub-folders, or the sub-folders are train and test.
+        BadInput: pictures lie both beside and inside sub-folders, the sub-folders are train and test, or only some have a caption.
     """
     for name in ("metadata.jsonl", "metadata.csv"):
         if (folder / name).is_file():
@@ -50,18 +54,39 @@ def of_folder(folder: Path) -> Listing:
     files = sorted(_walk(folder))
     if parquet and not files:
         return of_parquet(parquet)
+    captions = any(path.with_suffix(CAPTION).is_file() for path in files)
     tops = {path.relative_to(folder).parts[0] for path in files if path.parent != folder}
     flat = [path for path in files if path.parent == folder]
-    if flat and tops:
+    if flat and tops and not captions:
         raise BadInput(
             f"{_shown(folder)} holds pictures itself ({flat[0].name!r}) and in sub-folders ({sorted(tops)[0]!r});"
             " put each into the sub-folder of its class, or name the sub-folder."
         )
-    if tops and tops <= PARTS:
+    if tops and tops <= PARTS and not flat:
         one = sorted(tops)[-1] if "train" not in tops else "train"
         raise BadInput(f"{_shown(folder)} is divided into {', '.join(sorted(tops))}; name one of them, such as {folder / one}.")
+    if captions:
+        items = [Item(_shown(path), path.read_bytes, text=_caption(path, files)) for path in files]
+        return Listing(len(items), iter(items))
     labels = {path: path.relative_to(folder).parts[0] if tops else None for path in files}
     return Listing(len(files), (Item(_shown(path), path.read_bytes, labels[path]) for path in files), tuple(sorted(tops)))
+
+
+def _caption(picture: Path, every: list[Path]) -> str:
+    """Return the text beside a picture, its line breaks as spaces."""
+    path = picture.with_suffix(CAPTION)
+    if not path.is_file():
+        told = sum(other.with_suffix(CAPTION).is_file() for other in every)
+        raise BadInput(
+            f"{_shown(picture)} has no caption, but {told} of {len(every)} pictures have one; write {_shown(path)}, or remove the picture."
+        )
+    try:
+        text = " ".join(path.read_text(encoding="utf-8-sig").split())
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{_shown(path)} is not text in UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8.") from error
+    if not text:
+        raise BadInput(f"{_shown(path)} is empty; write the caption of {picture.name} into it, or remove both.")
+    return text
 
 
 def of_parquet(paths: list[Path]) -> Listing:
