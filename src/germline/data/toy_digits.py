@@ -10,9 +10,10 @@ from germline.core.splits import Splits
 from germline.data.pictures import resized
 
 SHUFFLE, A_CLASS, REFERENCE, JUDGE = 7, 30, 700, 400
+REAL = 10 * A_CLASS
 
 
-def toy_digits(real: int = 10 * A_CLASS, size: int | None = None) -> Splits:
+def toy_digits(real: int = REAL, size: int | None = None) -> Splits:
     """Return splits of scikit-learn's 1,797 digits, (n, 8, 8, 1) uint8: 300 real, 397 reserve, 400 judge, 700 held_out.
 
     The set is shuffled once by ``default_rng(7)``. R is the first 30 of each class (``real`` takes the first tenth of that many of
@@ -26,7 +27,7 @@ def toy_digits(real: int = 10 * A_CLASS, size: int | None = None) -> Splits:
     """
     from sklearn.datasets import load_digits
 
-    if real % 10 or not 10 <= real <= 10 * A_CLASS:
+    if real % 10 or not 10 <= real <= REAL:
         raise BadInput(f"toy-digits has 30 real rows of each of 10 classes, so real must be 10, 20, ... or 300, but is {real}.")
     raw = load_digits()
     images, labels = np.rint(raw.images * (255 / 16)).astype(np.uint8)[..., None], raw.target.astype(np.int64)

@@ -8,6 +8,18 @@ from germline.features.hugging_face import HuggingFace
 from germline.features.inception import Inception
 from germline.features.mid_block import MidBlock
 from germline.features.pca import PCA
+from germline.features.perceptron import Perceptron
 from germline.features.pixels import Pixels
 
-__all__ = ["PCA", "AlexNet", "Bottleneck", "Classifier", "EfficientNetLite0", "HuggingFace", "Inception", "MidBlock", "Pixels"]
+__all__ = [
+    "PCA",
+    "AlexNet",
+    "Bottleneck",
+    "Classifier",
+    "EfficientNetLite0",
+    "HuggingFace",
+    "Inception",
+    "MidBlock",
+    "Perceptron",
+    "Pixels",
+]

@@ -15,6 +15,7 @@ from germline.features.hugging_face import HuggingFace, from_hub
 from germline.features.inception import Inception
 from germline.features.mid_block import MidBlock
 from germline.features.pca import PCA
+from germline.features.perceptron import Perceptron
 from germline.features.pixels import Pixels
 
 HUB = re.compile(r"\w[\w.-]*/\w[\w.-]*")  # owner/name
@@ -26,6 +27,7 @@ ALONE: dict[str, Callable[[], Extractor]] = {
     "classifier": Classifier,
     "efficientnet": EfficientNetLite0,
     "lpips": lambda: AlexNet("lpips"),
+    "perceptron": Perceptron,
     "pixels": Pixels,
 }
 WITH_WEIGHTS: dict[str, Callable[[str], Extractor]] = {

@@ -5,5 +5,6 @@ from germline.mixers.augment import Augment
 from germline.mixers.fresh import Fresh
 from germline.mixers.real_only import RealOnly
 from germline.mixers.replace import Replace
+from germline.mixers.swapped import Swapped
 
-__all__ = ["Accumulate", "Augment", "Fresh", "RealOnly", "Replace"]
+__all__ = ["Accumulate", "Augment", "Fresh", "RealOnly", "Replace", "Swapped"]

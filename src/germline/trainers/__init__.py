@@ -5,7 +5,8 @@ from germline.trainers.command import CommandTrainer
 from germline.trainers.denoiser import TrainDenoiser
 from germline.trainers.fine_tune import FineTune
 from germline.trainers.gaussian import FitGaussian
+from germline.trainers.kept import Kept
 from germline.trainers.neon import Neon
 from germline.trainers.sims import SIMS
 
-__all__ = ["SIMS", "Base", "CommandTrainer", "FineTune", "FitGaussian", "Neon", "TrainDenoiser"]
+__all__ = ["SIMS", "Base", "CommandTrainer", "FineTune", "FitGaussian", "Kept", "Neon", "TrainDenoiser"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -62,9 +63,23 @@ def rows_of(seen: range, n: int, order: Callable[[int], Int[np.ndarray, " n"]]) 
     return np.concatenate([order(p)[max(seen.start - p * n, 0) : seen.stop - p * n] for p in range(first, last + 1)])
 
 
-def batch_of(data: Examples, seen: range, step: int, objective: Objective, label_drop: float, flip: bool, ctx: Context) -> Batch:
+def order_of(data: Examples, ctx: Context) -> Callable[[int], Int[np.ndarray, " n"]]:
+    """Return pass number -> the order of rows in that pass; the last two are kept, since many steps ask for one."""
+    return lru_cache(2)(lambda number: ctx.rng("train/order", number).permutation(len(data)))
+
+
+def batch_of(
+    data: Examples,
+    seen: range,
+    step: int,
+    objective: Objective,
+    label_drop: float,
+    flip: bool,
+    ctx: Context,
+    order: Callable[[int], Int[np.ndarray, " n"]] | None = None,
+) -> Batch:
     """Return the batch of a step, which sees the places ``seen`` of training."""
-    rows = rows_of(seen, len(data), lambda number: ctx.rng("train/order", number).permutation(len(data)))
+    rows = rows_of(seen, len(data), order or order_of(data, ctx))
     random = ctx.rng("train/noise", step)
     uniform, drop, mirror = random.random((3, len(rows)))
     images = data.images[rows]

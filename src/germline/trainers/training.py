@@ -24,7 +24,7 @@ from germline.diffusion.denoiser import Denoising, mean_one, weighted_mean
 from germline.diffusion.ema import Ema
 from germline.diffusion.model import ClassModel
 from germline.diffusion.optimiser import Optimiser
-from germline.trainers.batches import Examples, batch_of
+from germline.trainers.batches import Examples, batch_of, order_of
 
 CHECKPOINT, CHECKPOINT_SECONDS = "train.safetensors", 10.0
 
@@ -75,12 +75,12 @@ class Training:
         objective = self.model.objective
         denoising = Denoising(self.model.network, objective, budget.precision)
         checkpoint = ctx.scratch / CHECKPOINT
-        done, saved = self.load(checkpoint, budget.key), time.monotonic()
+        done, saved, order = self.load(checkpoint, budget.key), time.monotonic(), order_of(data, ctx)
         with ctx.progress(what, budget.images) as advance:
             advance(min(done * budget.batch, budget.images))
             for step in range(done, steps):
                 seen = range(step * budget.batch, min((step + 1) * budget.batch, budget.images))
-                batch = batch_of(data, seen, step, objective, budget.drop, budget.flip, ctx)
+                batch = batch_of(data, seen, step, objective, budget.drop, budget.flip, ctx, order)
                 loss = weighted_mean(denoising.loss(batch.x0, batch.eps, batch.sigma, batch.condition), weight[batch.rows])
                 _finite(loss.item(), step, steps, budget)
                 self.step(loss, step, budget.rate(step, steps))
