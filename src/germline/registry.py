@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar, get_type_hints
 
-from germline import plugins, recipes, studies
+from germline import plugins, recipes, standard, studies
 from germline.adopt import ADOPTED, adopted_data
 from germline.chain import CONFIG, Chain
 from germline.core.digest import Json
@@ -18,33 +18,24 @@ from germline.core.progress import bars
 from germline.core.protocols import Metric
 from germline.core.recipe import Recipe
 from germline.core.splits import EMBEDDED, Splits
-from germline.data import cifar10, digits, fashion_mnist, mnist, splits_of
+from germline.data import cifar10, digits, emoji, fashion_mnist, mnist, splits_of, toy_digits
 from germline.data.digits import SIZES
 from germline.data.places import WHOLE
+from germline.data.toy_digits import REAL as REAL_TOY
 from germline.diffusion.model import ClassModel
-from germline.features import Classifier
-from germline.metrics import (
-    KID,
-    Ages,
-    Agreement,
-    Coverage,
-    Duplicates,
-    Entropy,
-    Frechet,
-    Generalisation,
-    Hallucination,
-    PredictedClasses,
-    RealShare,
-    Spectrum,
-    Support,
-    Vendi,
-)
 
 RecipeOf = Callable[..., Recipe[ClassModel]]
 T = TypeVar("T")
 
 
-NAMED: dict[str, Callable[..., Splits]] = {"fashion-mnist": fashion_mnist, "mnist": mnist, "cifar10": cifar10, "digits": digits}
+NAMED: dict[str, Callable[..., Splits]] = {
+    "fashion-mnist": fashion_mnist,
+    "mnist": mnist,
+    "cifar10": cifar10,
+    "digits": digits,
+    "emoji": emoji,
+    "toy-digits": toy_digits,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +66,10 @@ class DataFlags:
         """
         if self.data == "digits":
             return digits({**SIZES, "real": self.real or SIZES["real"]}, self.size)
+        if self.data == "emoji":
+            return emoji(self.whole, {"real": self.real} if self.real else None, self.where, self.size)
+        if self.data == "toy-digits":
+            return toy_digits(self.real or REAL_TOY, self.size)
         if self.data in NAMED:
             sizes = {**(WHOLE if self.whole else EMBEDDED), "real": self.real} if self.real else None
             return NAMED[self.data](whole=self.whole, sizes=sizes, where=self.where, size=self.size)
@@ -154,26 +149,13 @@ def revive(hint: object, value: Json) -> object:
 
 
 def standard_metrics() -> list[Metric]:
-    """Return what ``run`` and ``measure`` measure: fidelity, diversity, novelty, agreement, composition."""
-    judge, second = Classifier(), Classifier(seed=1)
-    return [
-        Frechet(judge),
-        KID(judge),
-        Coverage(judge),
-        Support(judge),
-        Hallucination(judge),
-        Entropy(judge),
-        Vendi(judge),
-        Spectrum(judge),
-        Generalisation(),
-        Generalisation(judge),
-        Duplicates(),
-        Agreement(second),
-        PredictedClasses(second),
-        RealShare(),
-        Ages(),
-        *plugins.metrics(),
-    ]
+    """Return what ``run`` and ``measure`` measure of data with classes: fidelity, diversity, novelty, agreement, composition, pixels."""
+    return [*standard.of_classes(), *plugins.metrics()]
+
+
+def metrics_for(data: Splits) -> list[Metric]:
+    """Return what ``run`` and ``measure`` measure of this data."""
+    return standard_metrics() if standard.has_classes(data) else [*standard.of_prompts(data), *plugins.metrics()]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ import io
 import lzma
 import tarfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -34,16 +34,23 @@ def read(path: Path, names: Collection[str]) -> dict[str, bytes]:
     Raises:
         BadInput: the archive is damaged.
     """
-    found: dict[str, bytes] = {}
+    return dict(members(path, names.__contains__))
+
+
+def members(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+    """Yield name and content of the wanted files in a .deb or a (compressed) tar, one after the other, as they lie there.
+
+    Raises:
+        BadInput: the archive is damaged.
+    """
     try:
         with path.open("rb") as file, tarfile.open(fileobj=_tar(file), mode="r:*") as tar:
             for member in tar:
                 name = member.name.removeprefix("./")
-                if member.isfile() and name in names and (content := tar.extractfile(member)):
-                    found[name] = content.read()
+                if member.isfile() and wanted(name) and (content := tar.extractfile(member)):
+                    yield name, content.read()
     except (tarfile.TarError, EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
         raise BadInput(f"{path} is not a readable archive ({error}). Fetch it again.") from error
-    return found
 
 
 def _tar(file: IO[bytes]) -> IO[bytes]:
