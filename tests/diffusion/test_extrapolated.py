@@ -5,7 +5,8 @@ import torch
 from exact import Classes
 
 from germline.diffusion import solver
-from germline.diffusion.guidance import Extrapolated, Guided, within
+from germline.diffusion.guidance import Extrapolated, Guided
+from germline.diffusion.guidance_schedule import GuidanceSchedule
 from germline.diffusion.model import Pair
 from germline.diffusion.schedule import karras
 
@@ -73,7 +74,7 @@ def test_w_of_one_is_the_good_model_to_the_bit_at_its_cost():
 
 
 def test_a_scale_of_sigma_is_taken_row_by_row():
-    got = Extrapolated(GOOD, BAD, within(0.4, 2.0, 3.0))(START, SIGMA, LABELS)
+    got = Extrapolated(GOOD, BAD, GuidanceSchedule("interval", 3.0, low=0.4, high=2.0).of([20.0, 0.1]))(START, SIGMA, LABELS)
     inside = (SIGMA > 0.4) & (SIGMA <= 2)
     torch.testing.assert_close(got[inside], Extrapolated(GOOD, BAD, 3.0)(START, SIGMA, LABELS)[inside])
     assert torch.equal(got[~inside], GOOD(START, SIGMA, LABELS)[~inside])

@@ -10,6 +10,7 @@ from germline.core.context import Context, Execution
 from germline.core.errors import BadInput, GermlineError
 from germline.core.splits import split
 from germline.diffusion.denoiser import Denoising, Flow
+from germline.diffusion.guidance_schedule import GuidanceSchedule
 from germline.diffusion.model import ClassModel, of_images, to_images
 from germline.diffusion.precision import resolve
 from germline.diffusion.unet import UNet
@@ -89,17 +90,47 @@ def test_averaged_weights_are_sampled(ctx):
     assert np.array_equal(Denoised()(swapped, range(4), ctx).images[:], Denoised()(model, range(4), ctx).images[:])
 
 
-def test_evaluations_are_those_made(ctx):
-    for sampler in (Denoised(steps=5), Denoised(steps=5, guidance_scale=1.0), Denoised(steps=5, solver="heun")):
-        calls = []
+INTERVAL = GuidanceSchedule("interval", 3.0, low=0.3, high=3.0)
 
-        class Counting(Exact):
-            def __call__(self, x_t, sigma, condition, calls=calls):
-                calls.append(1)
-                return super().__call__(x_t, sigma, condition)
 
-        sampler(Counting(), range(4), ctx)
-        assert len(calls) == sampler.evaluations()
+@pytest.mark.parametrize(
+    "sampler, made",
+    [
+        (Denoised(steps=5), 10),
+        (Denoised(steps=5, guidance_scale=1.0), 5),
+        (Denoised(steps=5, solver="heun"), 18),
+        (Denoised(steps=5, guidance_scale=GuidanceSchedule("linear", 3.0)), 9),  # 1 at the last level
+        (Denoised(steps=5, guidance_scale=INTERVAL), 7),  # levels 40, 11.3, 2.4, 0.33, 0.02
+        (Denoised(steps=5, guidance_scale=INTERVAL, solver="heun"), 9 + 4),
+    ],
+)
+def test_evaluations_are_those_made(ctx, sampler, made):
+    calls = []
+
+    class Counting(Exact):
+        def __call__(self, x_t, sigma, condition):
+            calls.append(float(sigma[0]))
+            return super().__call__(x_t, sigma, condition)
+
+    sampler(Counting(), range(4), ctx)
+    assert len(calls) == sampler.evaluations() == made
+
+
+@pytest.mark.parametrize("kind", ["exp_floor", "interval"])
+def test_a_schedule_moves_the_mean_as_its_effective_scale(ctx, kind):
+    """Equal widths tau: the mean moves by s_eff(tau) = Int s W / Int W over sigma, W = tau sigma / (tau^2 + sigma^2)^(3/2)."""
+    sampler = Denoised(steps=200, solver="euler", guidance_scale=GuidanceSchedule(kind, 2.0, 2.0, low=0.05, high=1.0))
+    scale, sigma = sampler.scale(), np.geomspace(0.02, 40, 20_001)
+    weight = DEVIATION * sigma**2 / (DEVIATION**2 + sigma**2) ** 1.5  # d sigma = sigma d ln sigma
+    want = np.sum(weight * [scale(level) for level in sigma]) / weight.sum()
+    pixels = sampler(Exact(), range(40), ctx).images[:][1::2].astype(float) / 127.5 - 1
+    assert pixels.mean() == pytest.approx(0.05 + want * (0.4 - 0.05), abs=0.015)
+    assert 0.2 < want - 1 < 0.9
+
+
+def test_a_constant_schedule_is_the_constant(ctx):
+    flat = Denoised(steps=4, guidance_scale=GuidanceSchedule("exp_floor", 2.0, rate=0.0))
+    assert np.array_equal(flat(stirred(), range(4), ctx).images[:], Denoised(steps=4)(stirred(), range(4), ctx).images[:])
 
 
 def test_images_survive_the_door():
@@ -122,6 +153,8 @@ def test_errors_say_what_to_do(ctx):
         Denoised(steps=0)
     with pytest.raises(BadInput, match="there are euler"):
         Denoised(solver="rk4")
+    with pytest.raises(BadInput, match="Denoised: The guidance schedule exp from 2.* falls to .* ask for it with below_one"):
+        Denoised(guidance_scale=GuidanceSchedule("exp", 2.0))
 
     class Broken(Exact):
         def __call__(self, x_t, sigma, condition):

@@ -70,11 +70,3 @@ def per_row(scale: float | Callable[[float], float], sigma: Float[Tensor, " b"])
         return torch.full_like(sigma, scale)
     levels, row = torch.unique(sigma, return_inverse=True)
     return sigma.new_tensor([scale(float(level)) for level in levels])[row]
-
-
-def within(low: float, high: float, scale: float) -> Callable[[float], float]:
-    """Return a guidance scale that is ``scale`` for low < sigma <= high, and 1 (none) outside.
-
-    Source: Kynkäänniemi et al., "Applying Guidance in a Limited Interval ...", arXiv 2404.07724, Eq. 5.
-    """
-    return lambda sigma: scale if low < sigma <= high else 1.0

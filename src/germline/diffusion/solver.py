@@ -136,6 +136,15 @@ def evaluations(name: str, steps: int) -> int:
     return 2 * steps - 1 if name == "heun" else steps
 
 
+def evaluated(name: str, sigmas: Sigmas) -> list[float]:
+    """Return the noise level of each of the denoiser's evaluations, in order; ``evaluations`` counts them."""
+    steps = list(_steps(sigmas))
+    evaluations(name, len(steps))
+    if name != "heun":
+        return [sigma for _, sigma, _ in steps]
+    return [level for _, sigma, following in steps for level in ((sigma, following) if following > 0 else (sigma,))]
+
+
 def _steps(sigmas: Sigmas) -> Iterator[tuple[int, float, float]]:
     """Yield (step, sigma, next sigma).
 

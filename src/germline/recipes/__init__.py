@@ -4,6 +4,7 @@ from germline.recipes import (
     accumulate,
     accumulate_subsample,
     centre_matching,
+    chain_of_diffusion,
     command,
     curation,
     density_ratio,
@@ -13,6 +14,7 @@ from germline.recipes import (
     lsf,
     neon,
     real_only,
+    redifine,
     replace,
     self_correction,
     sims,
@@ -33,6 +35,8 @@ ALL = (
     k_means_coverage,
     centre_matching,
     density_ratio,
+    chain_of_diffusion,
+    redifine,
     command,
 )
 
