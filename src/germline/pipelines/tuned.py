@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from germline.core.errors import BadInput
 from germline.pipelines import lora as low_rank
 from germline.pipelines.device import DTYPES, copied
 from germline.pipelines.lora import Lora, fill
 from germline.pipelines.opened import Opened
 
-FULL, EMA = "unet.", "ema."
+FULL, EMA, BASE = "unet.", "ema.", "base"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,3 +63,24 @@ class Tuned:
 def full(network: nn.Module) -> dict[str, nn.Parameter]:
     """Return every parameter of a network, by the names that a full fine-tuning has for them."""
     return {f"{FULL}{name}": parameter for name, parameter in network.named_parameters()}
+
+
+def stored(tuned: Tuned) -> dict[str, np.ndarray]:
+    """Return what a generation keeps: what changed, and as ``base`` the 32 bytes of the sha256 of the pipeline that it changes."""
+    return {**tuned.arrays, BASE: np.frombuffer(bytes.fromhex(tuned.base.digest), np.uint8)}
+
+
+def restored(base: Opened, arrays: Mapping[str, np.ndarray], lora: Lora | None) -> Tuned:
+    """Return the model of ``stored`` arrays.
+
+    Raises:
+        BadInput: they change another base than this one.
+    """
+    change = {name: array for name, array in arrays.items() if name != BASE}
+    was = bytes(arrays[BASE]).hex() if BASE in arrays else base.digest
+    if was != base.digest:
+        raise BadInput(
+            f"This model changes a pipeline of sha256 {was[:12]}..., but the one in {base.folder} is {base.digest[:12]}...;"
+            " give the base that the run was made with (of a hub, its revision)."
+        )
+    return Tuned(base, change, lora if change else None)
