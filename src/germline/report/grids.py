@@ -117,9 +117,12 @@ def of_class(pool: Pool, condition: np.ndarray) -> np.ndarray:
 
 
 def alike(pool: Pool, condition: np.ndarray) -> np.ndarray:
-    """Return rows of ``pool`` with these conditions, each row once; any row stands in where a condition has none left."""
+    """Return rows of ``pool`` with these conditions, each row once.
+
+    Any row stands in where a condition has none left; -1 where there are no rows any more.
+    """
     rows, spare = of_class(pool, condition), iter(range(len(pool)))
-    return np.array([row if row >= 0 else next(spare) for row in rows], np.int64)
+    return np.array([row if row >= 0 else next(spare, -1) for row in rows], np.int64)
 
 
 def at_places(pool: Pool, rows: np.ndarray, condition: np.ndarray) -> np.ndarray:

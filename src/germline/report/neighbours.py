@@ -85,7 +85,8 @@ def galleries(group: Group, share: float = 1.0) -> tuple[Strip, list[Gallery]]:
     wanted = next((n for n in (PAIRS, PAIRS // 2) if len(group.arms) * 4 * n * each <= share * BYTES), 3)
     reference = group.arms[0].shown.generations[0].samples
     rows = tile_rows(reference, wanted)[:wanted]
-    held_out = data.held_out.take(alike(data.held_out, reference.condition[rows]))
+    beside = alike(data.held_out, reference.condition[rows])
+    held_out = data.held_out.take(beside[beside >= 0])
 
     def strip(generation: Generation) -> Strip:
         samples = generation.samples

@@ -51,9 +51,9 @@ def measure(
     if write_real is not None:
         _write(folders, space, write_real, of)
         return
-    metrics = _metrics(space, real)
     for path in folders:
         opened = registry.open_run(path)
+        metrics = _metrics(opened, space, real)
         if space is not None and real is not None:
             _check(opened, space, real)
         rows = [
@@ -77,9 +77,9 @@ def _space(name: str | None, pca: int | None, asked: str | None) -> Extractor | 
     return found if pca is None else PCA(found, dims=pca)
 
 
-def _metrics(space: Extractor | None, real: Path | None) -> list[Metric]:
+def _metrics(opened: registry.Run, space: Extractor | None, real: Path | None) -> list[Metric]:
     if space is None:
-        return registry.standard_metrics()
+        return registry.metrics_for(opened.data)
     if real is not None:
         return [Frechet(space, real)]
     return [Frechet(space), Coverage(space), Entropy(space), Generalisation(space)]

@@ -19,6 +19,7 @@ from germline.judge import judge
 from germline.loop import Loop
 from germline.measure import measure as measure_generation
 from germline.registry import plain
+from germline.report.effective import effective
 from germline.report.terminal import one_line, print_parts, print_verdict
 from germline.verbs.arguments import FOLDER, print_json, run_folders
 
@@ -38,7 +39,7 @@ def run(arguments: Sequence[str]) -> None:
     names |= registry.packages(given.recipe, given.real_images.data)
     loop = Loop.at(path, recipe, data, seed=flags.seed, names=names, progress=bars, accept_drift=flags.accept_drift)
     for generation in loop.run(flags.generations):
-        values = measure_generation(generation, data, registry.standard_metrics(), progress=bars)
+        values = measure_generation(generation, data, registry.metrics_for(data), progress=bars)
         if flags.json:
             print_json({"generation": generation.number, "values": [value.to_json() for value in values]})
         else:
@@ -76,6 +77,7 @@ def dry_run(given: Parsed, recipe: Recipe[ClassModel], data: Splits) -> None:
     """Print what a run would do and cost."""
     parts, cost = digest.describe(recipe), estimate(recipe, data, given.run.generations)
     if given.run.json:
-        return print_json({"parts": parts, "cost": plain(cost) if cost else None})
+        guidance = effective(parts)
+        return print_json({"parts": parts, "guidance": guidance and guidance.to_json(), "cost": plain(cost) if cost else None})
     print_parts(f"{given.recipe} on {data.name}, {len(data.real):,} real rows of {'x'.join(map(str, data.image_shape))}", parts)
     print(cost.text(given.run.generations) if cost else "This recipe's trainer states no budget in images, so there is no estimate.")

