@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.showwarning = lambda message, *_, **__: print(f"note: {message}", file=sys.stderr)
     try:
         verb = registry.find(arguments[0], VERBS, "verb")
-        if verb is VERBS["run"]:
+        if verb in (VERBS["run"], VERBS["prompts"]):  # what follows decides which flags there are
             verb(arguments[1:])
         else:
             tyro.cli(verb, prog=f"germline {arguments[0]}", args=arguments[1:])

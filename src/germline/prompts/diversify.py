@@ -86,8 +86,7 @@ def clusters(
     one with the lowest hash of its text is taken, whatever the order of the file. A centre without rows takes the row farthest from
     its own centre that is not chosen yet.
     """
-    if method == "auto":
-        method = "lloyd" if len(features) * k * features.shape[1] * LLOYD_STEPS <= AFFORDABLE else "mini-batch"
+    method = _affordable(len(features), k, features.shape[1]) if method == "auto" else method
     centres = _centres(features, k, int(rng(seed, 0, "prompts/diversify").integers(2**31)), method, progress)
     cluster, distance = _nearest(features, centres, progress)
     hashes = [blake2b(text.encode(), digest_size=8).digest() for text in texts]
@@ -109,6 +108,17 @@ def clusters(
         chosen = np.concatenate([chosen, np.array(more, np.int64)])
         cluster[more], distance[more] = empty[: len(more)], 0
     return Clusters(cluster, distance, np.sort(chosen), method, len(empty))
+
+
+def cost_of(n: int, k: int, method: str, width: int = 384) -> dict[str, Json]:
+    """Return method, multiply-adds and bytes that clustering takes, besides the embedding of n texts."""
+    method = _affordable(n, k, width) if method == "auto" else method
+    steps = LLOYD_STEPS if method == "lloyd" else EPOCHS
+    return {"method": method, "multiply_adds": (steps + 1) * n * k * width, "bytes": 4 * (2 * n * width + 3 * k * width + 2 * ROWS * k)}
+
+
+def _affordable(n: int, k: int, width: int) -> Literal["lloyd", "mini-batch"]:
+    return "lloyd" if n * k * width * LLOYD_STEPS <= AFFORDABLE else "mini-batch"
 
 
 def _centres(features: Float32[np.ndarray, "n d"], k: int, state: int, method: str, progress: Progress) -> Float32[np.ndarray, "k d"]:

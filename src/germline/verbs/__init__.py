@@ -11,6 +11,7 @@ from germline.verbs.fork import fork
 from germline.verbs.grid import grid
 from germline.verbs.ls import ls
 from germline.verbs.measure import measure
+from germline.verbs.prompts import prompts
 from germline.verbs.report import report
 from germline.verbs.run import run
 from germline.verbs.show import show
@@ -19,5 +20,6 @@ from germline.verbs.table import table
 from germline.verbs.verdict import verdict
 
 VERBS: dict[str, Callable[..., None]] = {
-    verb.__name__: verb for verb in (ls, show, run, study, measure, verdict, best, table, report, grid, check, fork, export, adopt, cite)
+    verb.__name__: verb
+    for verb in (ls, show, run, study, measure, verdict, best, table, report, grid, check, fork, export, adopt, cite, prompts)
 }
