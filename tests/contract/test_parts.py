@@ -42,9 +42,15 @@ class Oracle:
         return np.log(np.where(np.arange(2) == pool.condition[:, None], 0.9, 0.1))
 
 
+def brightness(images: np.ndarray, conditions: np.ndarray) -> np.ndarray:
+    return images.mean(axis=(1, 2, 3))
+
+
 SAMPLE_FIELDS = {
     "weights": Path(__file__),
-    "MidBlock.path": Path(__file__),
+    "path": Path(__file__),
+    "url": "http://127.0.0.1:9/",
+    "function": brightness,
     "n": 7,
     "by": "score",
     "extractor": Pixels(),
@@ -76,7 +82,8 @@ def parts(folder: str) -> list[type]:
 
 def example(part: type) -> object:
     """Return a part with example values for the fields that have no default."""
-    fields = [f for f in dataclasses.fields(part) if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
+    given = dataclasses.MISSING
+    fields = [f for f in dataclasses.fields(part) if f.init and f.default is given and f.default_factory is given]
     return part(
         **{f.name: SAMPLE_FIELDS.get(f"{part.__name__}.{f.name}", SAMPLE_FIELDS.get(f.name)) for f in fields},
         **SMALLER.get(part.__name__, {}),
@@ -169,6 +176,8 @@ def test_selectors_refuse_more_rows_than_there_are(part, ctx, offer):
 
 @cases("scorers", "weighters")
 def test_scorers_and_weighters_return_one_number_a_row_again(part, ctx, offer):
+    if part.__name__ in ("Aesthetic", "ClipScore", "HPS", "Http", "ImageReward", "PickScore", "Ratings"):
+        pytest.skip("needs weights, a server or a table; tested with one in tests/scorers")
     np.random.seed(1)
     first = example(part)(offer, ctx)
     np.random.seed(2)

@@ -38,6 +38,10 @@ class Cache:
         """Return the folder where what makes ``key`` may leave checkpoints until it is made, whichever process goes on; None in memory."""
         return None if self._folder is None else self._folder / key[:2] / f"{key}.unfinished"
 
+    def file(self, key: str, ending: str) -> Path | None:
+        """Return the path of a file that its user writes and reads, such as an append-only one; None in memory."""
+        return None if self._folder is None else self._folder / key[:2] / f"{key}{ending}"
+
     def on_disk(self, key: str, make: Callable[[], Arrays]) -> Arrays:
         """Return the arrays of ``key``, kept on disk only. A damaged file is made again."""
         if self._folder is None:

@@ -1,6 +1,25 @@
 """One number a row, more is better."""
 
+from germline.scorers.aesthetic import Aesthetic
 from germline.scorers.agreement import Agreement
+from germline.scorers.clip_score import ClipScore
 from germline.scorers.confidence import Confidence
+from germline.scorers.function import Function
+from germline.scorers.hps import HPS
+from germline.scorers.http import Http
+from germline.scorers.image_reward import ImageReward
+from germline.scorers.pick_score import PickScore
+from germline.scorers.ratings import Ratings
 
-__all__ = ["Agreement", "Confidence"]
+__all__ = [
+    "HPS",
+    "Aesthetic",
+    "Agreement",
+    "ClipScore",
+    "Confidence",
+    "Function",
+    "Http",
+    "ImageReward",
+    "PickScore",
+    "Ratings",
+]
