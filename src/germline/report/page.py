@@ -24,10 +24,14 @@ from germline.report.arms import Group, groups
 from germline.report.composition import Composition, colour, compositions
 from germline.report.contrasts import Contrasts, contrasts
 from germline.report.curves import Panel, constants, joined, panels
+from germline.report.fingerprints import Fingerprints, fingerprints
 from germline.report.grids import Grid, grid
 from germline.report.law import Law, laws
 from germline.report.neighbours import Gallery, Strip, galleries
+from germline.report.rates import rates
+from germline.report.rates import table_of as rates_table
 from germline.report.selections import Selections, selections
+from germline.report.spectra import Spectra, spectra
 from germline.report.spent import Spent
 from germline.report.statement import Statement, statement
 from germline.report.text import number
@@ -47,6 +51,9 @@ class Chapter:
     panels: list[tuple[Panel, ...]]
     constants: list[str]
     laws: list[Law]
+    spectra: Spectra | None
+    fingerprints: Fingerprints | None
+    rates: tables.Table | None
     contrasts: Contrasts | None
     together: tables.Table | None
     held_out: Strip
@@ -127,6 +134,9 @@ def _chapter(group: Group, verdicts: Mapping[Path, Verdict], costs: Mapping[Path
         panels=drawn,
         constants=constants(group),
         laws=laws(group),
+        spectra=spectra(group),
+        fingerprints=fingerprints(group),
+        rates=rates_table(rates([run for arm in group.arms for run in arm.runs])),
         contrasts=contrasts(group),
         together=together.table_of(together.correlations(group)),
         held_out=held_out,

@@ -11,6 +11,7 @@ from rich.table import Table
 from germline.core.intervals import Interval
 from germline.report import glossary
 from germline.report.compare import Comparison, caveat
+from germline.report.rates import Rate, factor, text
 from germline.report.terminal import console
 from germline.report.text import number
 
@@ -31,6 +32,21 @@ def print_comparisons(comparisons: Sequence[Comparison]) -> None:
             console.print(_means(found))
     if text := caveat(comparisons):
         console.print(text, highlight=False)
+
+
+def print_rates(found: Sequence[Rate]) -> None:
+    """Print the collapse rates, a line an arm and a distance."""
+    if not found:
+        return
+    console.print("Collapse rate: slope of ln(Frechet distance) a generation, generation 0 included; 0.69 doubles it.", highlight=False)
+    table = Table("arm", box=SIMPLE)
+    for column in ("distance", "seeds", "generations", "a generation, 95 %", "factor"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for one in found:
+        table.add_row(one.arm, one.metric, str(len(one.seeds)), f"0 to {one.generation}", text(one), factor(one))
+    console.print(table)
+    if any(one.line for one in found):
+        console.print("Of one seed, the interval is by the scatter around its own line; other seeds may differ by more.", highlight=False)
 
 
 def _tested(comparison: Comparison) -> Table:

@@ -9,7 +9,8 @@ from germline.core.errors import BadInput
 from germline.report.compare import caveat, compare
 from germline.report.latex import latex
 from germline.report.markdown import markdown
-from germline.report.printed import print_comparisons
+from germline.report.printed import print_comparisons, print_rates
+from germline.report.rates import rates
 from germline.report.tidy import Record, by_data, read, tidy
 from germline.verbs.arguments import Paths, print_json, run_folders
 
@@ -61,13 +62,19 @@ def table(
 
 
 def print_comparison(records: list[Record], against: str | None, json: bool) -> None:
-    """Print the comparison of the arms, for each data set by itself."""
-    groups = [compare(same, against) for same in by_data(records)]
+    """Print the comparison of the arms and how fast they collapse, for each data set by itself."""
+    groups = [(compare(same, against), rates(same)) for same in by_data(records)]
     if json:
-        print_json([{"comparisons": [c.to_json() for c in group], "caveat": caveat(group)} for group in groups])
+        print_json(
+            [
+                {"comparisons": [c.to_json() for c in found], "caveat": caveat(found), "collapse_rates": [one.to_json() for one in slopes]}
+                for found, slopes in groups
+            ]
+        )
     else:
-        for group in groups:
-            print_comparisons(group)
+        for found, slopes in groups:
+            print_comparisons(found)
+            print_rates(slopes)
 
 
 def latex_of(records: list[Record], metrics: tuple[str, ...]) -> str:
