@@ -20,7 +20,7 @@ def first_like(texts: Sequence[str]) -> Int64[np.ndarray, " n"]:
 
 
 def nearest_before(features: Float32[np.ndarray, "n d"], least: float) -> tuple[Int64[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
-    """Return for every row the earlier kept row that it repeats, -1 if none, and their cosine.
+    """Return for every row the nearest earlier row that was kept and that it repeats, -1 if none, and their cosine.
 
     A row repeats another if their cosine is at least ``least``. The first one wins: a row is compared with kept rows only, so a chain of
     small steps is not thrown away whole. Rows have unit length. n^2 / 2 products at worst; a tile of 1,024 x 8,192 is held at a time.
@@ -34,14 +34,13 @@ def nearest_before(features: Float32[np.ndarray, "n d"], least: float) -> tuple[
         inside = block @ block.T
         fresh: list[int] = []
         for i in range(len(block)):
-            row = start + i
-            if value[i] >= least:
-                like[row], cosine[row] = numbers[best[i]], value[i]
-                continue
-            near = [j for j in np.flatnonzero(inside[i, :i] >= least) if like[start + j] < 0]
-            if near:
-                j = max(near, key=lambda other: (inside[i, other], -other))
-                like[row], cosine[row] = start + j, inside[i, j]
+            near = inside[i, fresh]
+            if len(near) and near.max() > value[i]:
+                best_row, best_value = start + fresh[int(near.argmax())], near.max()
+            else:
+                best_row, best_value = numbers[best[i]] if count else -1, value[i]
+            if best_value >= least:
+                like[start + i], cosine[start + i] = best_row, best_value
             else:
                 fresh.append(i)
         kept[count : count + len(fresh)] = block[fresh]

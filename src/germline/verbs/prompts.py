@@ -62,8 +62,8 @@ def usage() -> str:
         "usage: germline prompts STAGE ...\n\nExamples:\n  "
         + "\n  ".join(EXAMPLES)
         + f"\n\nStages (germline prompts STAGE --help says more):\n{stages}\n\n"
-        + "Each reads Parquet, JSON lines, JSON, CSV, TSV, text or a folder of them. It writes what is kept to --out (.parquet or .jsonl), what"
-        + "\nis not to NAME.rejected with a reason each, and counts to NAME.report.json. A stopped stage goes on when it is run again."
+        + "Each reads Parquet, JSON lines, JSON, CSV, TSV, text or a folder of these. It writes what is kept to --out (.parquet or .jsonl),"
+        + "\nwhat is not to NAME.rejected with a reason each, and counts to NAME.report.json. A stopped stage goes on when it is run again."
     )
 
 

@@ -1,0 +1,148 @@
+"""Files of prompts in the layouts that their makers publish, written here at a small size."""
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from germline.core.errors import BadInput
+from germline.prompts.read import PARTI, read_prompts
+
+TWO = ["a red fox in the snow", 'a sign that says "HELLO"']
+
+
+def lexica(path):
+    images = [{"id": str(i), "prompt": text, "width": 512, "promptid": "p", "nsfw": False} for i, text in enumerate(TWO)]
+    (path / "lexica.json").write_text(json.dumps({"images": images}))
+
+
+def lexica_parquet(path):
+    pq.write_table(pa.table({"Prompt": TWO}), path / "train.parquet")
+
+
+def diffusiondb(path):
+    columns = {"image_name": ["a.png", "b.png"], "prompt": TWO, "part_id": pa.array([1, 1], pa.uint16()), "cfg": [7.0, 7.0]}
+    pq.write_table(pa.table(columns), path / "metadata.parquet")
+
+
+def diffusiondb_parts(path):
+    rows = {f"{i}.png": {"p": text, "se": 1, "c": 7.0, "st": 50, "sa": "k_lms"} for i, text in enumerate(TWO)}
+    (path / "part-000001").mkdir()
+    (path / "part-000001" / "part-000001.json").write_text(json.dumps(rows))
+
+
+def pick_a_pic(path):
+    images = pa.array([b"jpeg", b"jpeg"])
+    pq.write_table(pa.table({"are_different": [True, True], "jpg_0": images, "caption": TWO, "label_0": [1.0, 0.5]}), path / "pick.parquet")
+
+
+def hps(path):
+    (path / "anime.json").write_text(json.dumps(TWO))
+
+
+def hpdv2(path):
+    rows = [{"human_preference": [1, 0], "prompt": text, "file_path": ["a.jpg", "b.jpg"]} for text in TWO]
+    (path / "train.json").write_text(json.dumps(rows))
+
+
+def drawbench(path):
+    (path / "drawbench.csv").write_text('Prompts,Category\na red fox in the snow,Colors\n"a sign that says ""HELLO""",Text\n')
+
+
+def geneval(path):
+    rows = [{"tag": "single_object", "include": [{"class": "fox", "count": 1}], "prompt": text} for text in TWO]
+    (path / "evaluation_metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def geneval_text(path):
+    (path / "generation_prompts.txt").write_text("".join(text + "\n" for text in TWO))
+
+
+def parti_like(path):
+    (path / "parti.tsv").write_text("Prompt\tCategory\n" + "".join(f"{text}\tAnimals\n" for text in TWO))
+
+
+LAYOUTS = [
+    lexica,
+    lexica_parquet,
+    diffusiondb,
+    diffusiondb_parts,
+    pick_a_pic,
+    hps,
+    hpdv2,
+    drawbench,
+    geneval,
+    geneval_text,
+    parti_like,
+]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda f: f.__name__)
+def test_prompts_of_known_layouts_are_found(layout, tmp_path):
+    layout(tmp_path)
+    table = read_prompts([tmp_path])
+    assert table["prompt"].to_pylist() == TWO
+    assert table["row"].to_pylist() == [0, 1]
+    assert len(set(table["source"].to_pylist())) == 1
+
+
+def test_images_in_a_preference_file_are_not_read(tmp_path):
+    pick_a_pic(tmp_path)
+    assert read_prompts([tmp_path]).column_names == ["prompt", "are_different", "label_0", "source", "row"]
+
+
+def test_parti_prompts_come_with_germline_whole_and_unquoted():
+    """The public file has 1,632 prompts; 22 hold straight quotes and one begins with one, which default CSV readers strip."""
+    table = read_prompts(["parti"])
+    texts = table["prompt"].to_pylist()
+    assert len(texts) == 1632
+    assert sum('"' in text for text in texts) == 22
+    assert sum(text.startswith('"') for text in texts) == 1
+    assert len(set(table["Category"].to_pylist())) == 12
+    assert PARTI.with_name("LICENSE-PartiPrompts.txt").read_text().lstrip().startswith("Apache License")
+
+
+def test_files_of_several_kinds_become_one_table(tmp_path):
+    drawbench(tmp_path)
+    hps(tmp_path)
+    table = read_prompts([tmp_path / "anime.json", tmp_path / "drawbench.csv"])
+    assert table["prompt"].to_pylist() == TWO + TWO
+    assert table["Category"].to_pylist() == [None, None, "Colors", "Text"]
+    assert table["source"].to_pylist() == ["anime.json"] * 2 + ["drawbench.csv"] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.jsonl", '{"prompt": "x"}\n{"prompt": ', "a.jsonl, line 2: no JSON"),
+        ("a.jsonl", '{"prompt": 7}\n', "row 0: a prompt must be text, but is 7"),
+        ("a.jsonl", '{"words": "x"}\n', r"no column of prompts .* but words; name it with --column"),
+        ("a.json", '{"a": 1}', "neither a list of prompts, nor a Lexica reply"),
+        ("a.csv", b"prompt\n\xff\xfe\n", "is not UTF-8 text"),
+        ("a.parquet", b"PAR1 no", "no readable Parquet"),
+        ("a.docx", "x", "of no known kind"),
+        ("a.txt", "\n\n", "holds no prompts"),
+    ],
+)
+def test_what_cannot_be_read_is_named(name, content, says, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(BadInput, match=says):
+        read_prompts([path])
+
+
+def test_a_column_of_another_name_is_named_by_the_user(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"words": "a red fox"}\n')
+    assert read_prompts([tmp_path / "a.jsonl"], column="words")["prompt"].to_pylist() == ["a red fox"]
+    with pytest.raises(BadInput, match="no column 'wrds'; it has words"):
+        read_prompts([tmp_path / "a.jsonl"], column="wrds")
+
+
+def test_a_missing_file_and_nothing_at_all(tmp_path):
+    with pytest.raises(BadInput, match="does not exist; name a file of prompts, a folder of them, or one of parti"):
+        read_prompts([tmp_path / "no.jsonl"])
+    with pytest.raises(BadInput, match="holds no file of prompts"):
+        read_prompts([tmp_path])
+    with pytest.raises(BadInput, match="Name a file of prompts"):
+        read_prompts([])
