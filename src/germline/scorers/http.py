@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, TypeGuard
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -155,12 +155,21 @@ def matched(answer: Mapping[str, object], ids: set[str], where: str) -> dict[str
         key, score = row["id"], row["score"]
         if not isinstance(key, str) or key not in ids or key in found:
             raise BadInput(f"Http: {where} answers for the id {_short(key)}, which was not asked for or is there twice.")
-        if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
+        if not _finite(score):
             raise BadInput(f"Http: {where} gives {_short(score)} for the id {key}; a score is a finite number.")
         found[key] = float(score)
     if lost := sorted(ids - set(found)):
         raise BadInput(f"Http: {where} gives no score for {len(lost)} of {len(ids)} images, first the id {lost[0]}.")
     return found
+
+
+def _finite(score: object) -> TypeGuard[float]:
+    if isinstance(score, bool) or not isinstance(score, int | float):
+        return False
+    try:
+        return math.isfinite(score)
+    except OverflowError:  # JSON's whole numbers have no limit
+        return False
 
 
 def _object(content: bytes, where: str) -> Mapping[str, object]:
