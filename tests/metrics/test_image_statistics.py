@@ -14,7 +14,7 @@ from germline.core.pool import Pool
 from germline.core.splits import Splits
 from germline.features import Pixels
 from germline.metrics import Fingerprint, LatentStatistics, PowerSpectrum, Saturation
-from germline.metrics.fingerprint import pattern, residual, strength
+from germline.metrics.fingerprint import means, pattern, residual, strength
 from germline.metrics.latent_statistics import beside, moments, summary
 from germline.metrics.power_spectrum import power, rings
 
@@ -224,6 +224,17 @@ def test_rows_in_order_of_their_classes_are_no_pattern():
     other = np.concatenate([drawn(3, 150), 255 - drawn(4, 150)])
     for rows in (images, images[shuffled]):
         assert named(Fingerprint(), evidence_of(rows, other))["fingerprint_ratio"].value < 2
+
+
+def test_balanced_sets_have_the_ratio_of_their_means_not_of_parts_by_chance():
+    """Of two classes that differ wholly, balanced sets vary by what varies within a class only."""
+    found = []
+    for seed in range(30):
+        sets = [np.concatenate([drawn(4 * seed + i, 40), 255 - drawn(4 * seed + i + 2, 40)]) for i in (0, 1)]
+        pools = [Pool.of(rows, np.repeat([0, 1], 40)) for rows in sets]
+        found.append(strength(means(pools[0], 20) - means(pools[1], 20)))
+    assert np.mean([one.ratio for one in found]) == pytest.approx(1, abs=0.06)
+    assert np.mean([one.low > 0 for one in found]) <= 0.1
 
 
 def test_too_few_rows_for_a_fingerprint():

@@ -24,12 +24,12 @@ class Fingerprint:
     """``fingerprint``: the size of the mean residual of S_g less that of held-out rows, in grey levels (0 to 255), noise taken off.
 
     The residual of an image is itself minus its denoised self; taking off what held-out rows have leaves out what real images share
-    (a border, an outline in the middle). Both sets are cut by a fixed seed into ``blocks`` equal parts; with d_b the difference of the
-    two mean residuals of part b, <,> the mean product over pixels, and K parts, the squared size is Q = mean of <d_a, d_b> over a != b:
-    0 on average where there is no pattern, however few images there are. ``fingerprint`` is sqrt(max(Q, 0)), its interval Q's by
-    jackknife over parts; a pattern is found where the interval does not hold 0. ``fingerprint_ratio`` is the squared size of the mean
-    difference over what sampling noise alone gives it: 1 without a pattern, and growing with the number of images where there is one;
-    not there where nothing varies.
+    (a border, an outline in the middle). Both sets are cut into ``blocks`` parts of equal size and mix of classes; with d_b the
+    difference of the two mean residuals of part b, <,> the mean product over pixels, and K parts, the squared size is Q, the mean of
+    <d_a, d_b> over a != b: 0 on average where there is no pattern, however few images there are. ``fingerprint`` is sqrt(max(Q, 0)), its
+    interval Q's by jackknife over parts; a pattern is found where the interval does not hold 0. ``fingerprint_ratio`` is the squared
+    size of the mean difference over what sampling noise alone gives it: 1 without a pattern, and growing with the number of images where
+    there is one; not there where nothing varies.
 
     Whatever lies at the same place in all images counts, an outline too, where the mix of classes is another than among real images:
     look at the pattern, on the report's page.
@@ -94,10 +94,17 @@ def pattern(samples: Pool, held_out: Pool) -> Float64[np.ndarray, "h w c"]:
 
 
 def means(pool: Pool, parts: int) -> Float64[np.ndarray, "{parts} d"]:
-    """Return the mean residual of each of so many parts of the rows, drawn by a fixed seed: rows may lie in order of their classes."""
+    """Return the mean residual of each of so many parts of the rows.
+
+    Rows are dealt out condition after condition, in an order drawn by a fixed seed: in sets that are balanced by class, a part that is
+    not would vary by more than their means do.
+    """
     size = int(np.prod(pool.images.shape[1:]))
     out = np.zeros((parts, size))
-    for into, rows in zip(out, np.array_split(rng(0, REAL, "metric/fingerprint").permutation(len(pool)), parts), strict=True):
+    order = rng(0, REAL, "metric/fingerprint").permutation(len(pool))
+    order = order[np.argsort(np.unique(pool.condition, return_inverse=True)[1][order], kind="stable")]
+    for part, into in enumerate(out):
+        rows = order[part::parts]
         for block in slices(len(rows), max(1, ELEMENTS // size)):
             into += residual(pool.images[rows[block]]).sum(axis=0).ravel() / len(rows)
     return out

@@ -39,7 +39,7 @@ def spectra(group: Group) -> Spectra | None:
         traces += [_trace(first, side, f"{arm.name}, generation 0", arm.style, dash="dot", width=1)] if arm.length > 1 else []
         traces.append(_trace(last, side, f"{arm.name}, generation {arm.length - 1}", arm.style, dash="solid", width=2))
     x: dict[str, Json] = {"title": {"text": "cycles a pixel", "standoff": 6, "font": {"size": 12}}, "zeroline": False, "range": [0, 0.51]}
-    y: dict[str, Json] = {"type": "log", "title": {"text": "power", "font": {"size": 12}}}
+    y: dict[str, Json] = {"type": "log", "dtick": "D2", "title": {"text": "power", "font": {"size": 12}}}
     return Spectra(Figure(tuple(traces), layout(x, y, height=340)), _spoken(drawn, real))
 
 
