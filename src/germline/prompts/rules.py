@@ -38,7 +38,7 @@ class Rules:
     """Clarity from how word-like the words are, repeats and a cut-off end; specificity from the number of telling words and links.
 
     clarity = 5 - 4 x (share of odd words, share of repeats, marks; at most 1) - 1 if the end is cut off. A word is odd if its pairs of
-    letters are rare in PartiPrompts (mean log-probability below -4), or if no vowel is in it.
+    letters are rare in PartiPrompts (mean log-probability below -4.4), or if no vowel is in it.
     specificity = 1 + 4 x (1 - exp(-(telling words + links) / 6)).
 
     Source: none; all of it is ours and stands in for a language model where there is none.
@@ -110,7 +110,7 @@ def odd(word: str) -> bool:
     pairs, total = _pairs()
     ends = f"^{word}$"
     mean = sum(math.log((pairs[ends[i : i + 2]] + 0.1) / (total[ends[i]] + 2.8)) for i in range(len(ends) - 1)) / (len(ends) - 1)
-    return mean < -4 or not set(word) & set("aeiouy")
+    return mean < -4.4 or not set(word) & set("aeiouy")
 
 
 @lru_cache(maxsize=1)
