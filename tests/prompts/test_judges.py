@@ -25,9 +25,8 @@ def table(*texts):
     return pa.table({"prompt": list(texts)})
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A random Llama of two layers with a byte-level vocabulary in which yes and no are tokens, and a chat template."""
+def tiny_llama(parent):
+    """A random Llama of two layers with a byte-level vocabulary in which yes and no are tokens, and a chat template; its folder."""
     torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
     tokenizers = pytest.importorskip("tokenizers")
     model = tokenizers.ByteLevelBPETokenizer()
@@ -39,10 +38,15 @@ def folder(tmp_path_factory):
     config = transformers.LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2
     )
-    where = tmp_path_factory.mktemp("tiny") / "tiny-llama"
+    where = parent / "tiny-llama"
     transformers.LlamaForCausalLM(config).save_pretrained(where)
     tokenizer.save_pretrained(where)
     return where
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny_llama(tmp_path_factory.mktemp("tiny"))
 
 
 def by_hand(folder, question):
