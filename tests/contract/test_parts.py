@@ -53,6 +53,7 @@ SAMPLE_FIELDS = {
     "function": brightness,
     "n": 7,
     "by": "score",
+    "Preference.by": ("score",),
     "extractor": Pixels(),
     "selector": Uniform(5),
     "first": Uniform(20),
@@ -68,7 +69,7 @@ SAMPLE_FIELDS = {
     "CommandSampler.command": "sample {model} {out} {n}",
     "sampler": DrawGaussian(7),
 }
-SMALLER = {"PCA": {"dims": 4}}  # images of 4 x 4 have no 64 directions
+SMALLER = {"PCA": {"dims": 4}, "Preference": {"cap": None}}  # images of 4 x 4 have no 64 directions, and two classes no 7 prompts
 
 
 def parts(folder: str) -> list[type]:
@@ -176,8 +177,8 @@ def test_selectors_refuse_more_rows_than_there_are(part, ctx, offer):
 
 @cases("scorers", "weighters")
 def test_scorers_and_weighters_return_one_number_a_row_again(part, ctx, offer):
-    if part.__name__ in ("Aesthetic", "ClipScore", "HPS", "Http", "ImageReward", "PickScore", "Ratings"):
-        pytest.skip("needs weights, a server or a table; tested with one in tests/scorers")
+    if part.__name__ in ("Aesthetic", "ClipScore", "HPS", "Http", "ImageReward", "PickScore", "Ratings", "TrajectoryVariance"):
+        pytest.skip("needs weights, a server, a table or a denoiser; tested with one in tests/scorers")
     np.random.seed(1)
     first = example(part)(offer, ctx)
     np.random.seed(2)

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from conftest import gaussian_splits
+from germline.core.balls import scale
 from germline.core.context import Context
 from germline.core.errors import BadInput
 from germline.core.evidence import Evidence
 from germline.core.pool import Pool
 from germline.features import Pixels
 from germline.metrics import Hallucination, Support
-from germline.metrics.hallucination import scale
 from germline.metrics.support import Balls
 
 GOLDEN = Path(__file__).parent.parent / "golden"

@@ -1,11 +1,13 @@
 """Balls around rows, each with a radius of its own: how many hold a row, and how far they must grow to reach it. Exact and chunked."""
 
 from collections.abc import Iterator
+from math import ceil
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64
 
-from germline.core.neighbours import BASE, ELEMENTS, QUERIES, centre, slices, squared_distances, squared_norms
+from germline.core.errors import BadInput
+from germline.core.neighbours import BASE, ELEMENTS, QUERIES, centre, nearest, slices, squared_distances, squared_norms
 
 
 def held_by(query: Float[np.ndarray, "n d"], base: Float[np.ndarray, "m d"], radii: Float[np.ndarray, " m"]) -> Int64[np.ndarray, " n"]:
@@ -40,6 +42,30 @@ def reach(query: Float[np.ndarray, "n d"], base: Float[np.ndarray, "m d"], radii
         factor = _distances(query, base, row + part.start, column + columns.start) / radii[columns][column]
         np.minimum.at(out[part], row, factor)
     return out
+
+
+def own_radii(rows: Float[np.ndarray, "n d"], k: int) -> Float64[np.ndarray, " n"]:
+    """Return the distance of every row to its k-th nearest other row."""
+    return nearest(rows, rows, k, exclude_self=True)[1][:, -1]
+
+
+def scale(factors: Float[np.ndarray, " n"], null: float) -> float:
+    """Return the smallest factor that a fresh row of the same law exceeds with a chance of at most ``null``.
+
+    It is the ceil((n + 1) (1 - null))-th smallest of n.
+
+    Raises:
+        BadInput: n is too small: no row that was seen is rare enough.
+    """
+    n = len(factors)
+    if not 0 < null < 1:
+        raise BadInput(f"A null rate (null={null}) must be between 0 and 1.")
+    rank = ceil((n + 1) * (1 - null))
+    if rank > n:
+        raise BadInput(
+            f"A support with null = {null} needs at least {ceil(1 / null) - 1} real rows, but got {n}; raise null or give more rows."
+        )
+    return float(np.sort(factors)[rank - 1])
 
 
 def _tiles(query: np.ndarray, base: np.ndarray) -> Iterator[tuple[slice, slice, np.ndarray, np.ndarray]]:

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64
+from jaxtyping import Bool, Float
 
+from germline.core.balls import own_radii
 from germline.core.evidence import Evidence
 from germline.core.measurement import Measurement
 from germline.core.names import name_of
@@ -39,11 +40,6 @@ class Coverage:
             d = held_out.shape[1]
             out.append(Measurement("coverage", value, of, len(pool), who, self.k, d, low, high, better="high"))
         return out
-
-
-def own_radii(rows: Float[np.ndarray, "n d"], k: int) -> Float64[np.ndarray, " n"]:
-    """Return the distance of every row to its k-th nearest other row."""
-    return nearest(rows, rows, k, exclude_self=True)[1][:, -1]
 
 
 def covered(real: Float[np.ndarray, "n d"], made: Float[np.ndarray, "m d"], radii: Float[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:

@@ -1,12 +1,10 @@
 """Samples that look like no real data: outside of its support, at a stated rate of false alarms."""
 
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
-from jaxtyping import Float
 
-from germline.core.balls import reach
+from germline.core.balls import own_radii, reach, scale
 from germline.core.cache import Arrays
 from germline.core.errors import BadInput
 from germline.core.evidence import Evidence
@@ -14,7 +12,6 @@ from germline.core.measurement import Measurement
 from germline.core.names import name_of
 from germline.core.noise import share
 from germline.core.protocols import Extractor
-from germline.metrics.coverage import own_radii
 
 
 @dataclass(frozen=True)
@@ -55,22 +52,3 @@ class Hallucination:
             value, low, high = share(outside)
             out.append(Measurement("hallucination", value, of, len(pool), who, self.k, d, low, high, better="low"))
         return [*out, Measurement("hallucination", self.null, "reference", len(data.real), who, self.k, d, better="low")]
-
-
-def scale(factors: Float[np.ndarray, " n"], null: float) -> float:
-    """Return the smallest factor that a fresh row of the same law exceeds with a chance of at most ``null``.
-
-    It is the ceil((n + 1) (1 - null))-th smallest of n.
-
-    Raises:
-        BadInput: n is too small: no row that was seen is rare enough.
-    """
-    n = len(factors)
-    if not 0 < null < 1:
-        raise BadInput(f"Hallucination(null={null}) must be between 0 and 1.")
-    rank = ceil((n + 1) * (1 - null))
-    if rank > n:
-        raise BadInput(
-            f"Hallucination with null = {null} needs at least {ceil(1 / null) - 1} real rows, but got {n}; raise null or give more rows."
-        )
-    return float(np.sort(factors)[rank - 1])

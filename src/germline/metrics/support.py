@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
-from germline.core.balls import held_by
+from germline.core.balls import held_by, own_radii
 from germline.core.cache import Arrays
 from germline.core.errors import BadInput
 from germline.core.evidence import Evidence
@@ -15,7 +15,7 @@ from germline.core.measurement import Measurement
 from germline.core.names import name_of
 from germline.core.noise import bootstrap, share
 from germline.core.protocols import Extractor
-from germline.metrics.coverage import covered, own_radii
+from germline.metrics.coverage import covered
 
 
 @dataclass(frozen=True)

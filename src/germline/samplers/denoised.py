@@ -21,6 +21,7 @@ from germline.diffusion.model import Model, to_images
 from germline.diffusion.precision import resolve, threads
 
 SMALLEST_BATCH = 16
+See = Callable[[np.ndarray, float, Tensor], None]
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,14 @@ class Denoised:
         Raises:
             GermlineError: the model returned NaN.
         """
+        return self.watched(model, rows, ctx, lambda rows, sigma, x0_hat: None)
+
+    def watched(self, model: Model, rows: Rows, ctx: Context, see: See) -> Pool:
+        """Return what a call returns, and show ``see`` every prediction on the way: row numbers, sigma, and their x0_hat."""
         rows = np.asarray(rows, np.int64)
         condition, size = self._condition(rows, ctx), ctx.execution.block
         with threads(ctx.execution.threads), torch.inference_mode():
-            blocks = [self._block(model, rows[start : start + size], ctx) for start in range(0, len(rows), size)]
+            blocks = [self._block(model, rows[start : start + size], ctx, see) for start in range(0, len(rows), size)]
         return Pool.of(np.concatenate(blocks), condition, ctx.generation)
 
     def evaluations(self) -> int:
@@ -96,7 +101,7 @@ class Denoised:
         of: np.ndarray = real[rows // self.images_a_prompt % len(real)] if self.images_a_prompt else rows % len(ctx.data.classes)
         return of
 
-    def _block(self, model: Model, rows: np.ndarray, ctx: Context) -> np.ndarray:
+    def _block(self, model: Model, rows: np.ndarray, ctx: Context, see: See) -> np.ndarray:
         padded = np.concatenate([rows, np.repeat(rows[-1:], max(0, SMALLEST_BATCH - len(rows)))])
         condition = torch.from_numpy(self._condition(padded, ctx))
         precision = ctx.execution.precision if self.precision == "auto" else resolve(self.precision)
@@ -112,7 +117,14 @@ class Denoised:
 
         sigmas = self.sigmas()
         start = sigmas[0].item() * noise(-1)
-        x0 = solver.solve(self.solver, solver.clipped(denoise) if self.clip else denoise, start, sigmas, noise)[: len(rows)]
+        inner = solver.clipped(denoise) if self.clip else denoise
+
+        def shown(x_t: Float[Tensor, "b c h w"], sigma: float) -> Float[Tensor, "b c h w"]:
+            x0_hat = inner(x_t, sigma)
+            see(rows, sigma, x0_hat[: len(rows)])
+            return x0_hat
+
+        x0 = solver.solve(self.solver, shown, start, sigmas, noise)[: len(rows)]
         if not bool(torch.isfinite(x0).all()):
             bad = int(rows[int(torch.nonzero(~torch.isfinite(x0).flatten(1).all(1))[0])])
             raise GermlineError(f"Denoised: the model returned NaN or infinity for row {bad}; train with a lower learning_rate.")

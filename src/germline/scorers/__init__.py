@@ -10,6 +10,8 @@ from germline.scorers.http import Http
 from germline.scorers.image_reward import ImageReward
 from germline.scorers.pick_score import PickScore
 from germline.scorers.ratings import Ratings
+from germline.scorers.support import Support
+from germline.scorers.trajectory_variance import TrajectoryVariance
 
 __all__ = [
     "HPS",
@@ -22,4 +24,6 @@ __all__ = [
     "ImageReward",
     "PickScore",
     "Ratings",
+    "Support",
+    "TrajectoryVariance",
 ]

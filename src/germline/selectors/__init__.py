@@ -8,6 +8,7 @@ from germline.selectors.farthest import Farthest
 from germline.selectors.k_means_coverage import KMeansCoverage
 from germline.selectors.matched import Matched
 from germline.selectors.per_class import PerClass
+from germline.selectors.preference import Preference
 from germline.selectors.real_share import RealShare
 from germline.selectors.stratified import Stratified
 from germline.selectors.then import Then
@@ -24,6 +25,7 @@ __all__ = [
     "KMeansCoverage",
     "Matched",
     "PerClass",
+    "Preference",
     "RealShare",
     "Stratified",
     "Then",
