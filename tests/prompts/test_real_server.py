@@ -33,16 +33,19 @@ def server(tmp_path_factory):
     with (folder.parent / "server.log").open("w") as log:
         process = subprocess.Popen([sys.executable, "-c", code, *flags], stdout=log, stderr=log)
     try:
-        for _ in range(1200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert process.poll() is None, (folder.parent / "server.log").read_text()[-2000:]
-            time.sleep(0.1)
+        stop = time.monotonic() + 600  # importing all that it imports takes minutes on a busy machine
+        while not listening(port):
+            assert process.poll() is None and time.monotonic() < stop, (folder.parent / "server.log").read_text()[-2000:]
+            time.sleep(0.2)
         yield f"http://127.0.0.1:{port}/v1", str(folder)
     finally:
         process.terminate()
         process.wait()
+
+
+def listening(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.mark.slow
@@ -54,6 +57,4 @@ def test_a_real_server_is_asked_and_its_nonsense_is_undecided_and_kept(server, t
     assert [row["prompt"] for row in rows] == prompts["prompt"].to_pylist()
     assert all(row["decision"] == "undecided" for row in rows)
     assert all('"content":' in row["reply"] and '"attempts":2' in row["reply"] for row in rows), "real completions came back"
-    assert {row["detail"] for row in rows} <= {"cut off at max_tokens", "no JSON"} | {
-        row["detail"] for row in rows if "blank" in row["detail"]
-    }
+    assert all(row["detail"].startswith(("cut off", "no JSON", "blank")) for row in rows)
