@@ -35,7 +35,8 @@ def server(tmp_path_factory):
     try:
         stop = time.monotonic() + 600  # importing all that it imports takes minutes on a busy machine
         while not listening(port):
-            assert process.poll() is None and time.monotonic() < stop, (folder.parent / "server.log").read_text()[-2000:]
+            dead = process.poll() is not None or time.monotonic() > stop
+            assert not dead, (folder.parent / "server.log").read_text()[-2000:]
             time.sleep(0.2)
         yield f"http://127.0.0.1:{port}/v1", str(folder)
     finally:
