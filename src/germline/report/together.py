@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from germline.core.intervals import Interval, over_seeds
 from germline.report import glossary
@@ -67,6 +66,8 @@ def _values(run: Run, generation: int) -> dict[What, float]:
 
 
 def _correlation(what: What, distance: What, measured: dict[int, list[dict[What, float]]]) -> Correlation | None:
+    from scipy.stats import rankdata  # slow to import, and it looks for torch
+
     rhos, most = [], 0
     for arms in measured.values():
         pairs = [(values[what], values[distance]) for values in arms if what in values and distance in values]
