@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from germline.core.digest import Json
+from germline.report.effective import effective
 from germline.report.tidy import Record
 
 Fields = dict[str, Json]
@@ -62,6 +63,8 @@ def _recipe(parts: Fields) -> list[str]:
         said.append(f"Each later generation was trained {_on(trainer)}{_listed(trainer, TRAINING)}.")
     if sampler := _fields(parts.get("sampler")):
         said.append(f"Samples were drawn by {_name(sampler)}{_listed(sampler, SAMPLING)}{_sigmas(sampler)}.")
+    if guidance := effective(parts):
+        said.append(f"Guidance was scheduled, {guidance.schedule}, which amounts to a constant scale of {guidance.numbers}.")
     if mixer := _fields(parts.get("mixer")):
         said.append(f"The rows on offer were those of the mixer {_described(mixer)}.")
     for what in ("scorers", "weighters"):

@@ -9,6 +9,7 @@ from rich.table import Table
 from germline.core.digest import Json
 from germline.core.measurement import Measurement
 from germline.core.verdict import Verdict
+from germline.report.effective import effective
 from germline.report.glossary import rank
 
 console = Console(width=None if sys.stdout.isatty() else 120)
@@ -94,12 +95,14 @@ def print_listing(listing: Mapping[str, Mapping[str, str]]) -> None:
 
 
 def print_parts(title: str, parts: Json) -> None:
-    """Print the parts of a recipe, one a line, with their fields."""
+    """Print the parts of a recipe, one a line, with their fields, and what a guidance schedule amounts to."""
     table = Table(title=title, title_justify="left", show_header=False)
     assert isinstance(parts, dict)
     for name, part in parts.items():
         if name not in ("part", "version") and part not in (None, [], ""):
             table.add_row(name, part_text(part))
+    if (guidance := effective(parts)) is not None:
+        table.add_row("s_eff", guidance.text)
     console.print(table)
 
 

@@ -6,6 +6,7 @@ from germline import registry
 from germline.chain import Chain
 from germline.core import digest
 from germline.measure import measured
+from germline.report.effective import effective
 from germline.report.terminal import print_measurements, print_parts
 from germline.verbs.arguments import Name, print_json, run_folders
 
@@ -20,11 +21,19 @@ def show(name: Name, json: bool = False) -> None:
     if registry.is_recipe(name):
         for preset in registry.presets(name):
             parts = digest.describe(registry.function_of(name)(**registry.defaults(name, preset)))
-            print_json({"preset": preset, "parts": parts}) if json else print_parts(f"{name}, preset {preset}", parts)
+            guidance = effective(parts)
+            if json:
+                print_json({"preset": preset, "parts": parts, "guidance": guidance and guidance.to_json()})
+            else:
+                print_parts(f"{name}, preset {preset}", parts)
         return
     for path in run_folders([Path(name)]):
         rows = [(generation.number, measured(generation)) for generation in Chain(path).generations()]
+        guidance = effective(Chain(path).config.get("parts"))
         if json:
-            print_json({"run": str(path), "generations": [[value.to_json() for value in values] for _, values in rows]})
-        else:
-            print_measurements(str(path), rows)
+            values = [[value.to_json() for value in values] for _, values in rows]
+            print_json({"run": str(path), "guidance": guidance and guidance.to_json(), "generations": values})
+            continue
+        print_measurements(str(path), rows)
+        if guidance is not None:
+            print(f"guidance: {guidance.text}")
