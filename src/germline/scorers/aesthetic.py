@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float, Float64, UInt8
 from safetensors.numpy import load_file
 
-from germline.core import digest, foreign
+from germline.core import foreign
 from germline.core.context import Context
 from germline.core.errors import BadInput
 from germline.core.pool import Pool
@@ -114,9 +114,3 @@ def _embedded() -> tuple[Float64[np.ndarray, " d"], float]:
 
 def _towers(scorer: Aesthetic) -> Towers:
     return clip("Aesthetic", scorer.weights, scorer.precision, "quick_gelu")
-
-
-def weights_digest(scorer: Aesthetic) -> str:
-    """Return the sha256 of network and head."""
-    weight, bias = head(scorer.head)
-    return digest.of_json([digest.of_path(scorer.weights), digest.of_array(weight), bias])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -47,6 +48,21 @@ class Sizes:
     text_heads: int = 12
     text_inner: int = 3072
     positions: int = 512
+
+
+def sizes_beside(weights: Path) -> Sizes:
+    """Return the sizes that a ``sizes.json`` beside the weights tells, by the names of ``Sizes``; ImageReward's without one.
+
+    Raises:
+        BadInput: the file tells others.
+    """
+    file = weights.parent / "sizes.json"
+    try:
+        return Sizes(**json.loads(file.read_text())) if file.exists() else Sizes()
+    except (ValueError, TypeError) as error:
+        raise BadInput(
+            f"{file} should tell sizes of ImageReward's network ({', '.join(vars(Sizes()))}), but cannot be read: {error}."
+        ) from error
 
 
 class Hidden(Protocol):

@@ -108,7 +108,7 @@ class Preference:
                 if not ((floors >= 0) & (floors <= 1)).all():
                     raise BadInput(f"Preference: quantiles are from 0 to 1, but are {self.floors}.")
                 floors = np.array([np.quantile(column, floor) for column, floor in zip(scores.T, floors, strict=True)])
-            best, kept = scores[:, 0], (scores >= floors).all(axis=1)
+            best, kept = scores[:, 0], np.asarray((scores >= floors).all(axis=1))
         else:
             best = ranks(scores) @ weights
             first = fronts(scores) if self.mode == "pareto" else first

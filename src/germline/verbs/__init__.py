@@ -14,6 +14,7 @@ from germline.verbs.measure import measure
 from germline.verbs.prompts import prompts
 from germline.verbs.report import report
 from germline.verbs.run import run
+from germline.verbs.serve import serve
 from germline.verbs.show import show
 from germline.verbs.study import study
 from germline.verbs.table import table
@@ -21,5 +22,5 @@ from germline.verbs.verdict import verdict
 
 VERBS: dict[str, Callable[..., None]] = {
     verb.__name__: verb
-    for verb in (ls, show, run, study, measure, verdict, best, table, report, grid, check, fork, export, adopt, cite, prompts)
+    for verb in (ls, show, run, study, measure, verdict, best, table, report, grid, check, fork, export, adopt, cite, prompts, serve)
 }
