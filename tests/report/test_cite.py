@@ -94,6 +94,7 @@ def test_the_paragraph_has_the_numbers_of_the_configuration():
         ("founder", "images", 777, "777 images"),
         ("trainer", "channels", [8, 24], "8 and 24"),
         ("trainer", "learning_rate", 0.0125, "learning rate 0.0125"),
+        ("trainer", "condition_drop", 0.2, "condition drop 0.2"),
         ("sampler", "steps", 37, "37 steps"),
         ("sampler", "guidance_scale", 1.0, "w = 1.0"),
         ("selector", "n", 91, "n = 91"),

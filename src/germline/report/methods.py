@@ -22,6 +22,7 @@ TRAINING = {
     "batch": "batch {}",
     "ema": "EMA {}",
     "label_drop": "label drop {}",
+    "condition_drop": "condition drop {}",
 }
 SAID = ("precision", "sigma_min", "sigma_max")  # elsewhere in the paragraph
 SAMPLING = {

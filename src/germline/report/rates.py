@@ -13,7 +13,7 @@ from germline.core.digest import Json
 from germline.core.intervals import Interval, over_seeds
 from germline.report.compare import FIRST, Key, Measured, R, arms_of, points_of
 from germline.report.tables import Table
-from germline.report.text import number
+from germline.report.text import count, number
 
 FEWEST = 3  # generations: a line through two has no scatter
 
@@ -84,7 +84,7 @@ def factor(one: Rate) -> str:
 
 
 def _distance(one: Rate) -> str:
-    return one.metric + (f", n = {one.n}" if one.n else "")
+    return one.metric + (f", n = {count(one.n)}" if one.n else "")
 
 
 def _of_arm(name: str, runs: Sequence[R]) -> list[Rate]:
