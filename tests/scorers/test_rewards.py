@@ -17,7 +17,7 @@ from germline.core.cache import Cache
 from germline.core.context import Context
 from germline.core.errors import BadInput, MissingExtra
 from germline.core.pool import Pool
-from germline.scorers import HPS, Aesthetic, ClipScore, ImageReward, PickScore
+from germline.scorers import HPS, Aesthetic, ClipScore, ImageReward, PickScore, blip, open_clip
 from germline.scorers.aesthetic import collapsed, head
 from germline.scorers.images import DEVIATION, MEAN, cropped, padded
 from germline.scorers.library import only
@@ -301,11 +301,15 @@ def test_a_wrong_file_cannot_pass_for_hps(change, says, tmp_path):
         scorer(Pool.of(SQUARES, PROMPTS), CTX)
 
 
-def test_the_published_sizes_are_asked_for_without_others(tmp_path):
-    scorer = tiny.hps(tmp_path)
-    assert HPS(scorer.weights).sizes.width == 1280
-    tiny.image_reward(tmp_path / "reward")
-    assert ImageReward(tmp_path / "reward" / "ImageReward.pt").sizes.text_width == 768
+def test_the_default_sizes_are_the_published_ones():
+    """ViT-H/14 has 986.11 million weights in open_clip's own table; ImageReward.pt has 1.8 GB of float32."""
+    config = open_clip._config("HPS", open_clip.Sizes())
+    vision, text = blip._configs("ImageReward", blip.Sizes())
+    with torch.device("meta"):
+        clip = tiny.transformers.CLIPModel(config)
+        reward = [tiny.transformers.BlipVisionModel(vision), tiny.transformers.BlipTextModel(text, add_pooling_layer=False)]
+    assert sum(p.numel() for p in clip.parameters()) / 1e6 == pytest.approx(986.11, abs=0.005)
+    assert 4 * sum(p.numel() for model in reward for p in model.parameters()) / 1e9 == pytest.approx(1.8, abs=0.05)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from germline.core.context import Context
 from germline.core.errors import BadInput
 from germline.core.pool import Pool
 from germline.core.scores import Pair, Scores, pair_of
+from germline.diffusion.precision import threads
 
 Score = Callable[[UInt8[np.ndarray, "b h w c"], list[str]], Float[np.ndarray, " b"]]
 SHARE = 64  # rows between two writes: what a kill may lose
@@ -48,7 +49,11 @@ def kept(
     if new:
         rows = np.sort(np.fromiter(new.values(), np.int64))
         share = max(batch, SHARE - SHARE % batch)
-        with opened() as score, ctx.progress(f"score {getattr(scorer, 'name', type(scorer).__name__)}", len(rows)) as advance:
+        with (
+            threads(ctx.execution.threads),
+            opened() as score,
+            ctx.progress(f"score {getattr(scorer, 'name', type(scorer).__name__)}", len(rows)) as advance,
+        ):
             for start in range(0, len(rows), share):
                 part = rows[start : start + share]
                 made: dict[Pair, float] = {}

@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Literal, cast, get_args, get_origin, get_type_hints
 
 from germline.core.errors import BadInput
 from germline.core.protocols import Scorer
@@ -22,6 +22,9 @@ from germline.scorers.http import Http
 from germline.scorers.image_reward import ImageReward
 from germline.scorers.pick_score import PickScore
 from germline.scorers.ratings import Ratings
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Made = Aesthetic | ClipScore | HPS | Http | ImageReward | PickScore | Ratings
 
@@ -106,12 +109,11 @@ def _with(made: Scorer, fields: Mapping[str, str]) -> Scorer:
     """Return the scorer with these fields, read as what they are."""
     if not fields:
         return made
-    assert dataclasses.is_dataclass(made)
-    hints, who = get_type_hints(type(made)), type(made).__name__
-    simple = {field.name for field in dataclasses.fields(made) if field.init} - {"sizes", "function", "weights", "path", "url", "release"}
+    part, hints, who = cast("DataclassInstance", made), get_type_hints(type(made)), type(made).__name__
+    simple = {field.name for field in dataclasses.fields(part) if field.init} - {"sizes", "function", "weights", "path", "url", "release"}
     if odd := sorted(set(fields) - simple):
         raise BadInput(f"{who} has no field {odd[0]}; it has {', '.join(sorted(simple))}.")
-    return dataclasses.replace(made, **{key: _value(f"{who}: {key}", hints[key], text) for key, text in fields.items()})
+    return cast(Scorer, dataclasses.replace(part, **{key: _value(f"{who}: {key}", hints[key], text) for key, text in fields.items()}))
 
 
 def _value(who: str, kind: object, text: str) -> Path | str | float | int | bool:
