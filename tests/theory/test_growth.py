@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from germline.core.displacement import class_means
 from germline.theory import growth
 
 
@@ -11,10 +12,10 @@ def world(h, n=400, classes=5, d=12, seed=0):
     rng = np.random.default_rng(seed)
     centres, labels = rng.normal(size=(classes, d)), np.arange(n) % classes
     data = centres[labels] + 0.3 * rng.normal(size=(n, d))
-    means = growth.class_means(data, labels, np.arange(classes))
+    means = class_means(data, labels, np.arange(classes))
     moved = 5 + h * (means - means.mean(axis=0))[labels]  # the mean of all is elsewhere, which growth must not see
     noise = rng.normal(size=(n, d))
-    noise -= growth.class_means(noise, labels, np.arange(classes))[labels]
+    noise -= class_means(noise, labels, np.arange(classes))[labels]
     return data, moved + 0.3 * noise, labels
 
 

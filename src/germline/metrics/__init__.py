@@ -10,6 +10,7 @@ from germline.metrics.entropy import Entropy
 from germline.metrics.fingerprint import Fingerprint
 from germline.metrics.frechet import Frechet
 from germline.metrics.generalisation import Generalisation
+from germline.metrics.growth import Growth
 from germline.metrics.hallucination import Hallucination
 from germline.metrics.kid import KID
 from germline.metrics.latent_statistics import LatentStatistics
@@ -35,6 +36,7 @@ __all__ = [
     "Fingerprint",
     "Frechet",
     "Generalisation",
+    "Growth",
     "Hallucination",
     "LatentStatistics",
     "PowerSpectrum",

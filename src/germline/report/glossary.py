@@ -123,6 +123,11 @@ KNOWN = {
     "mnnd": Entry("Nearest-neighbour distance", "Mean distance of a row to the nearest other row of the same set."),
     "mean_age": Entry("Mean age", "How many generations ago the made training rows were made, on average."),
     "ess": Entry("Effective sample size", "Number of training rows, counted less where a few outweigh the others."),
+    "growth": Entry(
+        "Growth",
+        "How far the samples' class means lie from the mean of all, in units of the real images'. 1 keeps what tells classes apart; less"
+        " fades towards one grey mean (blur), more exaggerates it (contrast, edges), as guidance does.",
+    ),
     "entropy_copies": Entry("Copies", "Rows that equal another row of the same set."),
 }
 

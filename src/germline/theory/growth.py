@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
+
+from germline.core.displacement import Displacement, Labels
 
 
 def growth(h: float, g: float) -> float:
@@ -45,30 +47,15 @@ def critical_scale_of_equal_spreads(h: float) -> float:
     return 1 / h
 
 
-def estimated_growth(
-    samples: Float[np.ndarray, "n d"], of_samples: Int[np.ndarray, " n"], data: Float[np.ndarray, "m d"], of_data: Int[np.ndarray, " m"]
-) -> float:
+def estimated_growth(samples: Float[np.ndarray, "n d"], of_samples: Labels, data: Float[np.ndarray, "m d"], of_data: Labels) -> float:
     """Return Ghat: how far the samples' class means lie from their mean, along the data's, in units of the data's [derived, ours].
 
     Ghat = sum_c <mbar_c - mbar, dbar_c - dbar> / sum_c |dbar_c - dbar|^2 over the classes that both have. At scale 1 it estimates h.
 
     Raises:
-        ValueError: fewer than two classes in common, or classes of the data with one and the same mean.
+        BadInput: fewer than two classes in common, or classes of the data with one and the same mean.
     """
-    common = np.intersect1d(of_samples, of_data)
-    if len(common) < 2:
-        raise ValueError(f"Growth is read off class means, so it needs two classes in samples and data, but there is {len(common)}.")
-    moved = class_means(samples, of_samples, common) - samples.mean(axis=0)
-    real = class_means(data, of_data, common) - data.mean(axis=0)
-    norm = float((real**2).sum())
-    if norm == 0:
-        raise ValueError("Growth is measured in units of the distance between the data's class means, but they are all equal.")
-    return float((moved * real).sum()) / norm
-
-
-def class_means(rows: Float[np.ndarray, "n d"], labels: Int[np.ndarray, " n"], classes: Int[np.ndarray, " c"]) -> Float[np.ndarray, "c d"]:
-    """Return the mean row of each class."""
-    return np.stack([rows[labels == label].mean(axis=0, dtype=np.float64) for label in classes])
+    return float(Displacement.of(data, of_data, of_samples).shares(samples, of_samples).sum())
 
 
 def null_branch_leak(tuned: Float[np.ndarray, " d"], base: Float[np.ndarray, " d"], data: Float[np.ndarray, " d"]) -> float:
