@@ -146,3 +146,19 @@ def test_a_missing_file_and_nothing_at_all(tmp_path):
         read_prompts([tmp_path])
     with pytest.raises(BadInput, match="Name a file of prompts"):
         read_prompts([])
+
+
+def test_half_a_surrogate_pair_is_replaced_and_a_whole_one_kept(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"prompt": "a \\ud83d\\ude00 b \\ud800 c"}\n')
+    assert read_prompts([tmp_path])["prompt"].to_pylist() == ["a \U0001f600 b \ufffd c"]
+
+
+def test_rows_with_other_keys_and_our_own_side_files(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"prompt": "x"}\n{"prompt": null, "style": "oil", "tags": ["a"]}\n{"style": 7}\n')
+    for name in ("a.rejected.jsonl", "a.report.json", ".cache/judged-0.jsonl"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text('{"prompt": "not a prompt"}\n')
+    table = read_prompts([tmp_path])
+    assert table["prompt"].to_pylist() == ["x", "", ""]
+    assert table["style"].to_pylist() == [None, "oil", "7"]
+    assert "tags" not in table.column_names

@@ -10,7 +10,7 @@ from germline.core.errors import BadInput, MissingExtra
 CLIP_USABLE = 75  # 77 with start and end
 IMAGEREWARD_USABLE = 33  # ImageReward reads 35 word pieces, [CLS] and [SEP] among them
 PIECE = re.compile(r"'(?:s|t|re|ve|m|ll|d)|[^\W\d_]+|\d|(?:[^\w\s]|_)+", re.I)  # how CLIP cuts a text before it merges letters
-LETTERS, MARKS = 8, 3  # of the estimate: one token a word, and one more for every so many letters; so many marks a token
+FREE, LETTERS, MARKS = 8, 2, 3  # of the estimate: letters of a one-token word, letters of each further token, marks of a token
 Count = Callable[[Sequence[str]], list[int]]
 
 
@@ -41,17 +41,17 @@ def counter(folder: Path | None) -> tuple[Count, str]:
 def estimate(text: str) -> int:
     """Return about how many tokens CLIP's vocabulary would take for ``text``.
 
-    A digit is one, a mark about a third, a word of Latin letters one and one more for every eight letters beyond four; other letters
-    and emoji go by their bytes in UTF-8, since the vocabulary merges few of them. Ours: fitted by eye to the real vocabulary;
+    A digit is one; marks are a third each; a word of Latin letters is one, and one more for every two letters beyond eight; what is not
+    ASCII goes by two bytes of UTF-8 a token, since the vocabulary merges little of it. Ours: fitted to the real vocabulary on PartiPrompts;
     docs/results/prompts.md states the error.
     """
     total = 0
     for match in PIECE.finditer(text):
         piece = match[0]
-        if not piece.isascii() and any(len(c.encode("utf-8", "replace")) > 2 for c in piece):
+        if not piece.isascii():
             total += math.ceil(len(piece.encode("utf-8", "replace")) / 2)
         elif piece[0].isalpha():
-            total += 1 + max(0, len(piece) - 5) // LETTERS
+            total += 1 + max(0, len(piece) - FREE) // LETTERS
         else:
             total += math.ceil(len(piece) / MARKS)
     return total

@@ -51,10 +51,15 @@ def _files(source: Path | str) -> list[Path]:
         raise BadInput(f"{source} does not exist; name a file of prompts, a folder of them, or one of {', '.join(EMBEDDED)}.")
     if not path.is_dir():
         return [path]
-    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not _ours(p.relative_to(path)))
     if not found:
         raise BadInput(f"{path} holds no file of prompts; they end in {', '.join(SUFFIXES)}.")
     return found
+
+
+def _ours(path: Path) -> bool:
+    """Return whether a file holds replies, rejected rows or a report of an earlier stage."""
+    return any(part.startswith(".") for part in path.parts) or Path(path.stem).suffix in (".rejected", ".report")
 
 
 def _read(path: Path, column: str | None) -> pa.Table:
@@ -63,9 +68,10 @@ def _read(path: Path, column: str | None) -> pa.Table:
     rows = list(_rows(path))
     if not rows:
         raise BadInput(f"{path} holds no prompts.")
-    name = _column(path, list(dict.fromkeys(key for row in rows[:100] for key in row)), column)
+    names = list(dict.fromkeys(key for row in rows for key in row))
+    name = _column(path, names, column)
     found = [_text(path, number, row.get(name)) for number, row in enumerate(rows)]
-    others = {key: [row.get(key) for row in rows] for key in rows[0] if key != name}
+    others = {key: [row.get(key) for row in rows] for key in names if key != name}
     kept = {key: values for key, values in others.items() if all(isinstance(v, str | int | float | None) for v in values)}
     try:
         return _with_source(pa.table({"prompt": pa.array(found, pa.string()), **kept}), path)
@@ -111,7 +117,7 @@ def _column(path: Path, names: Sequence[str], wanted: str | None) -> str:
 
 def _text(path: Path, number: int, value: Json) -> str:
     if value is None or isinstance(value, str):
-        return value or ""
+        return (value or "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # JSON may hold half a surrogate pair
     raise BadInput(f"{path}, row {number}: a prompt must be text, but is {json.dumps(value)[:80]}.")
 
 
