@@ -10,9 +10,12 @@ from PIL import Image
 from conftest import gaussian_splits
 from germline import registry, standard
 from germline.cli import main
+from germline.core import digest
+from germline.core.pool import Pool
 from germline.data import splits_of
 from germline.features import PCA, AlexNet, Classifier, EfficientNetLite0, Pixels
 from germline.metrics import KID, Hallucination, Support
+from germline.report.grids import alike, beside
 
 PROGRAM = """
 import csv, sys
@@ -123,3 +126,20 @@ def test_pictures_of_one_kind_have_no_classes_to_tell_apart(tmp_path):
     assert data.classes == ("all",)
     assert isinstance(standard.space(data), PCA)
     assert "Agreement" not in {type(metric).__name__ for metric in registry.metrics_for(data)}
+
+
+def test_beside_a_prompt_stands_a_real_picture_of_it_or_none():
+    """Of a class any row may stand in, which is seen to be another; of a prompt it would be taken for what was asked for."""
+    images = np.zeros((3, 2, 2, 1), np.uint8)
+    prompts = Pool.of(images, np.array(["a dog", "a cat", "a fox"]))
+    assert beside(prompts, np.array(["a cat", "a cat", "a dog", "a cow"])).tolist() == [1, -1, 0, -1]
+    assert beside(Pool.of(images, np.array([0, 1, 2])), np.array([1, 1, 0])).tolist() == [1, 0, 0]
+    assert alike(prompts, np.array(["a cow"] * 4)).tolist() == [0, 1, 2, -1]
+
+
+def test_a_study_of_prompts_measures_what_a_run_does(tmp_path, monkeypatch):
+    folder, asked = captioned(tmp_path / "pictures", "txt"), []
+    monkeypatch.setattr(sys.modules["germline.verbs.study"], "run_arms", lambda arms, load, metrics, *more: asked.extend(metrics) or {})
+    assert main(["study", "command", "--data", str(folder), "--out", str(tmp_path / "study"), "--json"]) == 0
+    assert [digest.of_part(metric) for metric in asked] == [digest.of_part(metric) for metric in registry.metrics_for(splits_of(folder))]
+    assert not {"Agreement", "PredictedClasses"} & {type(metric).__name__ for metric in asked}

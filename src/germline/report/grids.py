@@ -81,7 +81,7 @@ def grid(group: Group, share: float = 1.0) -> Grid:
     return Grid(
         rows=tuple(Row(arm, tuple(cell(arm, number) for number in generations)) for arm in group.arms),
         generations=generations,
-        real=data_uri(tiles(group.data.real, alike(group.data.real, condition), columns)),
+        real=data_uri(tiles(group.data.real, beside(group.data.real, condition), columns)),
         classes=tuple(label(one, group.data.classes) for one in condition),
         tiles=len(rows),
         columns=columns,
@@ -123,6 +123,14 @@ def alike(pool: Pool, condition: np.ndarray) -> np.ndarray:
     """
     rows, spare = of_class(pool, condition), iter(range(len(pool)))
     return np.array([row if row >= 0 else next(spare, -1) for row in rows], np.int64)
+
+
+def beside(pool: Pool, condition: np.ndarray) -> np.ndarray:
+    """Return the rows of real images to show beside samples: as ``alike``, but a prompt that has none left has its place empty.
+
+    Where a picture of another class stands in, it is seen to be one; with prompts it would be taken for what was asked for.
+    """
+    return alike(pool, condition) if np.issubdtype(condition.dtype, np.integer) else of_class(pool, condition)
 
 
 def at_places(pool: Pool, rows: np.ndarray, condition: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from germline.core.errors import BadInput
 from germline.core.generation import rows_of
 from germline.core.pool import Pool
 from germline.report.arms import Arm, Group, Run
-from germline.report.grids import COLUMNS, TILES, across, alike, at_places, class_lines, keeps_order, label, spread, tile_rows, tiles
+from germline.report.grids import COLUMNS, TILES, across, at_places, beside, class_lines, keeps_order, label, spread, tile_rows, tiles
 from germline.report.pictures import small
 
 TILE, MARGIN, SPACE = 56, 16, 14  # pixels on the picture: a tile at least, where no scale is given; the edge; between cells
@@ -86,7 +86,7 @@ def sheet(group: Group, cut: Cut = Cut()) -> Sheet:
 
     cells = [[_samples(line, g, rows, condition) for g in generations] for line in lines]
     pictures = [[None if one is None else scaled(*one) for one in row] for row in cells]
-    real = scaled(group.data.real, alike(group.data.real, condition))
+    real = scaled(group.data.real, beside(group.data.real, condition))
     said = tuple(label(one, group.data.classes) for one in condition)
     image, corners = _drawn(_Texts(lines, generations, _foot(said, columns, lines, rows, condition)), real, pictures)
     return Sheet(image, lines, generations, rows, said, columns, scale, corners)

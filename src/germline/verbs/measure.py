@@ -10,7 +10,7 @@ from germline.core.protocols import Extractor, Metric
 from germline.features import PCA
 from germline.features.named import extractor as extractor_of
 from germline.measure import measure as measure_generation
-from germline.metrics import Coverage, Entropy, Frechet, Generalisation, statistics
+from germline.metrics import Coverage, Entropy, Frechet, Generalisation, LatentStatistics, statistics
 from germline.metrics.frechet import comparable, statistics_of
 from germline.report.terminal import print_measurements
 from germline.verbs.arguments import Paths, print_json, run_folders
@@ -33,7 +33,8 @@ def measure(
         germline measure runs/big --extractor inception:weights-inception-2015-12-05-6726825d.pth --real cifar10-32x32.npz
         germline measure runs/big --extractor dinov2:facebook/dinov2-small --write-real held_out.npz
 
-    With an extractor, distances, coverage, entropy and the generalisation score are measured in its space and added to the run.
+    With an extractor, distances, coverage, entropy, the generalisation score and the features' moments are measured in its space and
+    added to the run.
 
     Args:
         runs: run folders, or folders that hold some.
@@ -82,7 +83,7 @@ def _metrics(opened: registry.Run, space: Extractor | None, real: Path | None) -
         return registry.metrics_for(opened.data)
     if real is not None:
         return [Frechet(space, real)]
-    return [Frechet(space), Coverage(space), Entropy(space), Generalisation(space)]
+    return [Frechet(space), Coverage(space), Entropy(space), Generalisation(space), LatentStatistics(space)]
 
 
 def _check(opened: registry.Run, space: Extractor, real: Path) -> None:
