@@ -19,7 +19,13 @@ LAYERS = [
     ("loop", "measure", "readings", "verdict", "cluster", "adopt"),
     ("recipes", "studies", "report", "studio"),
 ]
-LAYERS += [("judge", "standard", "estimate", "study", "plan"), ("plugins",), ("registry", "flags", "sweep"), ("verbs",), ("cli",)]
+LAYERS += [
+    ("judge", "guidance", "standard", "estimate", "study", "plan"),
+    ("plugins",),
+    ("registry", "flags", "sweep"),
+    ("verbs",),
+    ("cli",),
+]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(ROOT.rglob("*.py"))
 FOREIGN = ROOT / "core" / "foreign.py"  # the one file that may open a pickle, with an allow-list; see tests/core/test_foreign.py

@@ -9,6 +9,7 @@ from germline.verbs.cite import cite
 from germline.verbs.export import export
 from germline.verbs.fork import fork
 from germline.verbs.grid import grid
+from germline.verbs.guidance import guidance
 from germline.verbs.ls import ls
 from germline.verbs.measure import measure
 from germline.verbs.prompts import prompts
@@ -22,5 +23,24 @@ from germline.verbs.verdict import verdict
 
 VERBS: dict[str, Callable[..., None]] = {
     verb.__name__: verb
-    for verb in (ls, show, run, study, measure, verdict, best, table, report, grid, check, fork, export, adopt, cite, prompts, serve)
+    for verb in (
+        ls,
+        show,
+        run,
+        study,
+        measure,
+        verdict,
+        guidance,
+        best,
+        table,
+        report,
+        grid,
+        check,
+        fork,
+        export,
+        adopt,
+        cite,
+        prompts,
+        serve,
+    )
 }

@@ -1,0 +1,133 @@
+"""What guidance will do to a chain, from its generation 0."""
+
+from pathlib import Path
+
+from germline import registry
+from germline.chain import Chain
+from germline.core import sealed
+from germline.core.atomic import write_bytes
+from germline.core.digest import Json
+from germline.core.errors import BadInput
+from germline.guidance import SCALES, foretold, leak, observed, predict, side_of
+from germline.registry import plain
+from germline.report.foretold import foretold_figure, page
+from germline.report.text import number
+from germline.verbs.arguments import Name, print_json, run_folders
+
+FILE = "guidance.json"
+AHEAD = 6  # generations that are foretold where fewer are finished
+
+
+def guidance(
+    run: Name, scales: tuple[float, ...] = SCALES, rows: int = 300, figure: Path | None = None, observe: bool = True, json: bool = False
+) -> None:
+    """Foretell from generation 0 which way each guidance scale takes a chain: blur, hold or exaggerate; and recommend one.
+
+    Examples:
+      germline run chain-of-diffusion --generations 0 --out runs/chain
+      germline guidance runs/chain
+      germline run chain-of-diffusion --generations 5 --out runs/chain
+      germline guidance runs/chain --figure guidance.html
+
+    Generation 0's model is sampled at each scale, and how far the class means lie apart is measured in units of its training set. At
+    scale 1 that is h, and s* is the scale at which it is 1. The prediction is kept in guidance.json of the run and never changed; called
+    again, it is read and held against the generations that are there. The model behind it is ours: theory/growth.py.
+
+    Args:
+        run: the run folder (also its name in ./runs).
+        scales: guidance scales to draw at, the first 1.
+        rows: samples at each scale; they are cached beside the run, not in it.
+        figure: write the prediction over the observed chain to this HTML file.
+        observe: measure the generations that are there.
+        json: print JSON.
+    """
+    opened = registry.open_run(run_folders([Path(run)])[0])
+    if opened.recipe is None:
+        raise BadInput(f"{run} was adopted from folders: it has no sampler to draw other scales with.")
+    asked: dict[str, Json] = {"scales": list(scales), "rows": rows}
+    said = _kept(opened.chain, asked)
+    if said is None:
+        made = predict(opened.recipe.sampler, opened.chain, opened.data, scales, rows)
+        about: dict[str, Json] = {"asked": asked, "generation_0": opened.chain[0].digest, "finished": len(opened.chain)}
+        said = {**about, "prediction": plain(made), "leak": leak(opened.recipe, opened.chain, opened.data, rows)}
+        sealed.write(opened.chain.path / FILE, said)
+    prediction = said["prediction"]
+    assert isinstance(prediction, dict)
+    own = prediction["own"]
+    assert isinstance(own, dict)
+    seen = observed(opened.chain, opened.data) if observe else []
+    ahead = max(AHEAD, len(seen))
+    if figure is not None:
+        most = _number(prediction["most"])
+        curves = {f"scale {_number(at['scale']):g}": foretold(_number(at["growth"]), ahead, most) for at in _scales(prediction)}
+        drawn = foretold_figure(curves, foretold(_number(own["growth"]), ahead, most), seen)
+        write_bytes(figure, page(drawn, f"{opened.name}: foretold and observed").encode())
+    if json:
+        return print_json({"run": run, **said, "observed": list(seen), "observed_side": side_of(seen)})
+    for line in text(said, seen):
+        print(line)
+
+
+def text(said: dict[str, Json], seen: list[float]) -> list[str]:
+    """Return a prediction in words, and what came of it."""
+    prediction, finished = said["prediction"], said["finished"]
+    assert isinstance(prediction, dict)
+    known = "before any generation after 0" if finished == 1 else f"when generations 0 to {int(_number(finished)) - 1} were finished"
+    lines = [f"foretold {known}, from {prediction['rows']} rows at each scale in {prediction['classes']} classes"]
+    lines.append(f"h, what training absorbs: {_range(prediction['h'])}")
+    lines.append(f"s*, the scale that holds: {_range(prediction['critical'])}")
+    lines += [f"  scale {_number(at['scale']):g}: growth {_range(at, 'growth')}, {_side(at)}" for at in _scales(prediction)]
+    own = prediction["own"]
+    assert isinstance(own, dict)
+    like = "" if own["scale"] is None else f", as a constant {number(_number(own['scale']))}"
+    lines.append(f"this run's own sampler: growth {_range(own, 'growth')}{like}, {_side(own)}")
+    start = prediction["start"]
+    schedule = "" if start is None else f", or exp_floor from {number(_number(start))} (a = 3, u = step)"
+    lines.append(f"recommended: a constant guidance scale of {number(_number(prediction['constant']))}{schedule}")
+    if start is not None:
+        lines[-1] += f": equal s_eff at tau {number(_number(prediction['spread']))}, the spread within a class"
+    if said["leak"] is not None:
+        lines.append(f"null-branch leak: {number(_number(said['leak']))} (1: fine-tuning moved unconditional samples all the way)")
+    if seen:
+        lines.append("observed displacement by generation: " + ", ".join(map(number, seen)))
+    if (side := side_of(seen)) is not None:
+        lines.append(f"observed side: {side}; foretold: {own['likely']}")
+    return lines
+
+
+def _kept(chain: Chain, asked: dict[str, Json]) -> dict[str, Json] | None:
+    """Return the prediction that lies in the run, if one does.
+
+    Raises:
+        BadInput: it is of another generation 0, or of other scales or rows.
+    """
+    path = chain.path / FILE
+    if not path.exists():
+        return None
+    said = sealed.read(path)
+    if said["generation_0"] != chain[0].digest or said["asked"] != asked:
+        what = "of another generation 0" if said["asked"] == asked else f"with {said['asked']}, not {asked}"
+        raise BadInput(f"{path} holds a prediction {what}, and predictions are never changed. Ask as it was asked, or move that file away.")
+    return said
+
+
+def _scales(prediction: dict[str, Json]) -> list[dict[str, Json]]:
+    found = prediction["scales"]
+    assert isinstance(found, list)
+    return [at for at in found if isinstance(at, dict)]
+
+
+def _side(at: dict[str, Json]) -> str:
+    return str(at["side"]) + (f" (rather {at['likely']})" if at["side"] == "hold" else "")
+
+
+def _range(value: Json, key: str = "value") -> str:
+    assert isinstance(value, dict)
+    middle, low, high = (value[name] for name in (key, "low", "high"))
+    ends = [("beyond the scales" if end is None else number(_number(end))) for end in (low, high)]
+    return f"{'not on these scales' if middle is None else number(_number(middle))} ({' to '.join(ends)})"
+
+
+def _number(value: Json) -> float:
+    assert isinstance(value, int | float)
+    return float(value)
