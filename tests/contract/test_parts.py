@@ -65,6 +65,8 @@ SAMPLE_FIELDS = {
     "among": "real",
     "classifier": Oracle(),
     "trainer": FitGaussian(),
+    "Import.base": "a/name-on-the-hub",
+    "TunePipeline.base": "a/name-on-the-hub",
     "CommandTrainer.command": "train {data} {out}",
     "CommandSampler.command": "sample {model} {out} {n}",
     "sampler": DrawGaussian(7),

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from germline.core.errors import BadInput
+from germline.pipelines.device import copied
 from germline.pipelines.files import first_line, imported
 
 WHO = "A LoRA"
@@ -73,6 +74,13 @@ def add(network: nn.Module, lora: Lora) -> None:
                 layer.float()
                 layer.weight.zero_()
                 layer.weight.requires_grad_(True)
+
+
+def copied_with(network: nn.Module, lora: Lora, device: torch.device | None = None, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """Return a network that shares this one's frozen weights, where they are in place, and has a LoRA of its own, all zeros."""
+    made = copied(network, device or torch.device("cpu"), dtype, shared=True)
+    add(made, lora)
+    return made
 
 
 def draw(network: nn.Module, random: np.random.Generator) -> None:

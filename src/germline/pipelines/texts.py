@@ -23,14 +23,15 @@ def told(opened: Opened, prompts: Sequence[str], size: int | None = None) -> dic
     not given, and nothing was cropped); of Stable Diffusion 3 ``pooled_projections``, and zeros where T5's words would be. ``NULL`` is
     all zeros where XL was trained so, and is then the same for condition drop and guidance.
     """
-    distinct = list(dict.fromkeys(prompts))
+    distinct = sorted({*prompts})  # the empty one first
     with torch.inference_mode(), on(best(), *opened.text_encoders):
         parts = list(_encoded(opened, distinct))
     rows = {name: torch.cat([part[name] for part in parts]).clone() for name in parts[0]}
     if opened.zeros and NULL in distinct:
         for values in rows.values():
-            values[distinct.index(NULL)] = 0
-    order = torch.tensor([distinct.index(prompt) for prompt in prompts])
+            values[0] = 0
+    number = {prompt: place for place, prompt in enumerate(distinct)}
+    order = torch.tensor([number[prompt] for prompt in prompts])
     out = {name: values[order] for name, values in rows.items()}
     if opened.kind == "sdxl":
         side = float(opened.size if size is None else size)
@@ -46,11 +47,15 @@ def arguments(rows: dict[str, Tensor]) -> dict[str, Tensor | dict[str, Tensor]]:
 
 
 def _encoded(opened: Opened, prompts: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    """Yield the rows of prompts in order, if the empty one comes first."""
     pipeline = _pipeline(opened)
     others: dict[str, None] = {"prompt_2": None, "prompt_3": None} if opened.kind == "sd3" else {}
-    for start in range(0, len(prompts), BATCH):
+    # The empty prompt by itself: to the bit the same, whatever prompts are beside it.
+    rest = [prompt for prompt in prompts if prompt != NULL]
+    batches = [rest[start : start + BATCH] for start in range(0, len(rest), BATCH)]
+    for batch in ([[NULL]] if NULL in prompts else []) + batches:
         sequence, _, *pooled = pipeline.encode_prompt(  # type: ignore[attr-defined]
-            list(prompts[start : start + BATCH]), device=best(), num_images_per_prompt=1, do_classifier_free_guidance=False, **others
+            batch, device=best(), num_images_per_prompt=1, do_classifier_free_guidance=False, **others
         )
         name = "text_embeds" if opened.kind == "sdxl" else "pooled_projections"
         yield {"encoder_hidden_states": sequence.float().cpu(), **({name: pooled[0].float().cpu()} if pooled else {})}

@@ -42,11 +42,11 @@ class Tuned:
         change = self.change()
         if not change:
             return copied(self.base.network, where, dtype, shared=True)
-        network = copied(self.base.network, where, dtype, shared=self.lora is not None)
         if self.lora is None:
+            network = copied(self.base.network, where, dtype, shared=False)
             fill(full(network), change, "the base's network")
         else:
-            low_rank.add(network, self.lora)
+            network = low_rank.copied_with(self.base.network, self.lora, where, dtype)
             low_rank.restore(network, change)
         return network.requires_grad_(False)
 

@@ -151,19 +151,20 @@ class TunePipeline:
     def _begin(self, opened: Opened, previous: Tuned | None, ctx: Context) -> tuple[nn.Module, Tuning]:
         """Return the network on its device and the training at step 0."""
         device, precision = best(), self._precision(ctx)
-        dtype = torch.float32 if self.lora is None else DTYPES[precision]
         # The network stays in evaluation: dropout would draw from a global stream.
-        network = copied(opened.network, device, dtype, shared=self.lora is not None)
-        if self.lora is not None:
-            low_rank.add(network, self.lora)
-            low_rank.draw(network, seeds.rng(ctx.seed, 0, "train/lora"))  # of no generation: all that start anew start from equal weights
+        if self.lora is None:
+            network = copied(opened.network, device, torch.float32, shared=False)
+        else:
+            network = low_rank.copied_with(opened.network, self.lora, device, DTYPES[precision])
+            low_rank.draw(network, seeds.rng(ctx.seed, 0, "train/lora"))  # of no generation: all that start anew start equal
         parameters = full(network.requires_grad_(True)) if self.lora is None else low_rank.parameters(network)
         before = self._before(opened, previous)
         if before is not None:
             fill(parameters, before.last(), "what is trained; keep rank, targets and full or LoRA, or start from 'base'")
         averages: dict[str, Tensor] = {**parameters} if self.ema else {}
         if before is not None and self.ema:
-            averages = {name: torch.from_numpy(array).to(device) for name, array in before.change().items()}
+            mean = before.change()
+            averages = {name: torch.from_numpy(np.array(mean[name])).to(device) for name in parameters}  # in the order of the weights
         if self.checkpointing:
             network.enable_gradient_checkpointing()  # type: ignore[operator]
         rate = self.learning_rate or (1e-5 if self.lora is None else 1e-4)
