@@ -3,6 +3,7 @@
 import contextlib
 import json
 import multiprocessing
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from germline.core.pool import Pool
 from germline.core.scores import Scores, pair_of, users_folder
 from germline.scorers import Http
 from germline.scorers.kept import kept
+from germline.scorers.plain import scores
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (10, 4, 4, 3), dtype=np.uint8)
 PART = Http("http://127.0.0.1:1/", name="some")
@@ -104,6 +106,32 @@ def test_faults_are_named(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(GermlineError, match="Cannot write .*scores.jsonl: "):
         Scores(tmp_path / "file" / "scores.jsonl").append({("a", "b"): 1.0})
+
+
+@dataclass(frozen=True)
+class Once:
+    """Scores by brightness, and fails when it has to compute."""
+
+    name: str = "once"
+
+    def __call__(self, pool, ctx):
+        return kept(self, pool, [ctx.data.classes[label] for label in pool.condition], ctx, COUNTING, 4)
+
+
+COUNTING = Counting()
+
+
+def test_images_of_no_run_are_kept_in_the_users_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    pool = Pool.of(IMAGES, np.arange(10) % 2)
+    found = scores(Once(), pool, ("a", "bb"))
+    np.testing.assert_array_equal(found, IMAGES.mean(axis=(1, 2, 3)) + np.arange(10) % 2 + 1)
+    assert COUNTING.opened == 1
+    np.testing.assert_array_equal(scores(Once(), pool.take([3, 1]), ("a", "bb")), found[[3, 1]])
+    assert COUNTING.opened == 1, "a second call computes nothing"
+    assert list((tmp_path / "germline").rglob("*.scores.jsonl"))
+    scores(Once(), pool, ("a", "bb"), cache=tmp_path / "other")
+    assert COUNTING.opened == 2
 
 
 def test_the_users_folder(tmp_path, monkeypatch):

@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import os
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from germline.core.cache import Cache
 from germline.core.context import Context
 from germline.core.errors import BadInput, MissingExtra
 from germline.core.pool import Pool
-from germline.scorers import HPS, Aesthetic, ClipScore, ImageReward, PickScore, blip, open_clip
+from germline.scorers import HPS, Aesthetic, ClipScore, ImageReward, PickScore, blip, hps, image_reward, open_clip
 from germline.scorers.aesthetic import collapsed, head
 from germline.scorers.images import DEVIATION, MEAN, cropped, padded
 from germline.scorers.library import only
@@ -104,6 +106,50 @@ def test_the_embedded_head_gives_laions_ten_scores():
     weight, bias = head()
     expected = json.loads((GOLDEN / "laion_rating_scores.json").read_text())["scores_float64"]
     np.testing.assert_allclose(embeddings @ weight + bias, expected, rtol=0, atol=1e-9)
+
+
+def test_the_vectors_of_hps_are_those_of_its_authors(scorers):
+    io, tolerance = np.load(GOLDEN / "hps_v2_tiny_io.npz"), HPS_DATA["tolerance"]["features_abs"]
+    for mode in ("antialias", "legacy"):
+        towers = only(hps._towers, dataclasses.replace(scorers["hps_v2.1"], resize=mode))
+        seen = torch.cat([towers.images(IMAGES[name][None]) for name in HPS_DATA["image_order"]])
+        np.testing.assert_allclose(seen, io[f"image_features_{mode}"], rtol=0, atol=tolerance)
+    np.testing.assert_allclose(towers.prompts(HPS_DATA["prompts"]), io["text_features"], rtol=0, atol=tolerance)
+
+
+def test_the_hidden_states_of_imagereward_are_those_of_its_authors(scorers):
+    io, tolerance = np.load(GOLDEN / "imagereward_tiny_io.npz"), REWARD_DATA["tolerance"]["hidden_abs"]
+    network, words = only(image_reward._network, scorers["imagereward"])
+    ids, mask = tokens(words, REWARD_DATA["prompts"], 35)
+    for number, name in enumerate(REWARD_DATA["image_order"]):
+        with torch.inference_mode():
+            seen = network.vision(pixel_values=cropped(IMAGES[name][None], 224)).last_hidden_state
+            np.testing.assert_allclose(seen[0, :2], io["image_tokens_first2"][number], rtol=0, atol=tolerance)
+            read = network.text(input_ids=ids, attention_mask=mask, encoder_hidden_states=seen.expand(3, -1, -1), is_decoder=False)
+        np.testing.assert_allclose(read.last_hidden_state[:, 0], io["text_hidden_position0"][number], rtol=0, atol=tolerance)
+
+
+REAL = Path(os.environ.get("GERMLINE_TEST_REWARDS", "/nowhere"))  # a folder with what the tests below name
+
+
+def given(*names):
+    absent = [name for name in names if not (REAL / name).exists()]
+    return pytest.mark.skipif(bool(absent), reason=f"give {', '.join(absent)} in the folder GERMLINE_TEST_REWARDS")
+
+
+@given("aesthetic_v2_head.safetensors")
+def test_the_embedded_head_is_the_published_one():
+    weight, bias = head(REAL / "aesthetic_v2_head.safetensors")
+    np.testing.assert_allclose(head()[0], weight, rtol=1e-12)
+    assert head()[1] == pytest.approx(bias, rel=1e-12)
+
+
+@given("ImageReward.pt", "vocab.txt", "1.webp", "2.webp", "3.webp", "4.webp")
+def test_imagereward_gives_the_numbers_of_its_readme():
+    pictures = [np.asarray(Image.open(REAL / f"{number}.webp").convert("RGB")) for number in (1, 2, 3, 4)]
+    prompt = "a painting of an ocean with clouds and birds, day time, low depth field effect"
+    found = [ImageReward(REAL / "ImageReward.pt")(each(picture, [prompt]), CTX)[0] for picture in pictures]
+    np.testing.assert_allclose(found, [0.5812, 0.2745, -1.4132, -2.0296], atol=0.01)
 
 
 # --- words
@@ -361,6 +407,15 @@ def test_a_clip_that_lacks_a_tensor_is_refused(tmp_path):
     )
     with pytest.raises(BadInput, match="holds another model: it lacks 1 of the tensors, first visual_projection.weight"):
         ClipScore(folder)(Pool.of(SQUARES, PROMPTS), CTX)
+
+
+def test_position_numbers_that_old_files_hold_are_no_fault(tmp_path, scorers):
+    """As openai/clip-vit-large-patch14 has them."""
+    folder = tiny.clip_folder(tmp_path / "clip")
+    old = {"text_model.embeddings.position_ids": np.arange(77)[None], "vision_model.embeddings.position_ids": np.arange(17)[None]}
+    save_file({**load_file(folder / "model.safetensors"), **old}, folder / "model.safetensors", {"format": "pt"})
+    pool = Pool.of(SQUARES, PROMPTS)
+    np.testing.assert_array_equal(ClipScore(folder)(pool, CTX), scorers["clip"](pool, CTX))
 
 
 def test_a_folder_without_its_vocabulary_is_refused(tmp_path, scorers):

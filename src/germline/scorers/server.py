@@ -16,11 +16,10 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from germline.core import digest
-from germline.core.context import Context
 from germline.core.errors import BadInput, GermlineError
 from germline.core.pool import Pool
 from germline.core.protocols import Scorer
-from germline.core.splits import Splits
+from germline.scorers.plain import nowhere
 
 LARGEST, ITEMS, SIDE = 512 << 20, 4096, 8192  # bytes and images of a request, pixels a side
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -112,7 +111,7 @@ def scored(scorer: Scorer, body: bytes) -> dict[str, float]:
     for rows in shapes.values():
         ids, prompts, images = zip(*rows, strict=True)
         pool = Pool.of(np.stack(images), np.array(prompts))
-        seen.update(zip(ids, map(float, scorer(pool, _nowhere(pool))), strict=True))
+        seen.update(zip(ids, map(float, scorer(pool, nowhere(pool))), strict=True))
     return seen
 
 
@@ -126,8 +125,3 @@ def _image(key: str, data: str) -> UInt8[np.ndarray, "h w 3"]:
         if isinstance(error, BadInput):
             raise
         raise BadInput(f"item {key}: png_base64 is no PNG ({error})") from error
-
-
-def _nowhere(pool: Pool) -> Context:
-    """Return a context of no run: what a scorer of images and prompts may know."""
-    return Context(0, 0, Splits("served", (), pool, pool, pool, pool))
