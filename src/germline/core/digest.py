@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from germline.core.known_hashes import remembered
+
 OF_NO_CONSEQUENCE = {"identity": False}  # metadata of a field that changes no result: how long to wait, say
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
@@ -93,7 +95,7 @@ def _once(path: Path) -> str:
 
 @lru_cache(maxsize=4096)
 def _of_unchanged(path: Path, inode: int, size: int, time: int) -> str:
-    return of_file(path)
+    return remembered(path, of_file)
 
 
 def of_part(part: object) -> str:
