@@ -23,11 +23,10 @@ def guidance(
 ) -> None:
     """Foretell from generation 0 which way each guidance scale takes a chain: blur, hold or exaggerate; and recommend one.
 
-    Examples:
-      germline run chain-of-diffusion --generations 0 --out runs/chain
-      germline guidance runs/chain
-      germline run chain-of-diffusion --generations 5 --out runs/chain
-      germline guidance runs/chain --figure guidance.html
+        germline run chain-of-diffusion --generations 0 --out runs/chain
+        germline guidance runs/chain
+        germline run chain-of-diffusion --generations 5 --out runs/chain
+        germline guidance runs/chain --figure guidance.html
 
     Generation 0's model is sampled at each scale, and how far the class means lie apart is measured in units of its training set. At
     scale 1 that is h, and s* is the scale at which it is 1. The prediction is kept in guidance.json of the run and never changed; called
