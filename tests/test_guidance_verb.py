@@ -249,6 +249,14 @@ def test_the_verb_never_changes_a_prediction(opened, capsys):
     assert "damaged" in capsys.readouterr().err
 
 
+def test_a_scale_beyond_those_drawn_is_not_passed_off_as_critical(opened, capsys):
+    assert main(["guidance", str(opened.chain.path), "--scales", "1", "1.1", "--no-observe"]) == 0
+    said = capsys.readouterr().out
+    assert "s*, the scale that holds: not on these scales (beyond the scales to beyond the scales)" in said
+    assert "a constant guidance scale of 1.10 (the nearest drawn: s* lies beyond the scales)" in said
+    assert "observed" not in said
+
+
 def test_a_late_prediction_says_so(opened, capsys):
     list(opened.run(2))
     assert main(["guidance", str(opened.chain.path)]) == 0

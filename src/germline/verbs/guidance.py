@@ -83,6 +83,9 @@ def text(said: dict[str, Json], seen: list[float]) -> list[str]:
     start = prediction["start"]
     schedule = "" if start is None else f", or exp_floor from {number(_number(start))} (a = 3, u = step)"
     lines.append(f"recommended: a constant guidance scale of {number(_number(prediction['constant']))}{schedule}")
+    critical = prediction["critical"]
+    if isinstance(critical, dict) and critical["value"] is None:
+        lines[-1] += " (the nearest drawn: s* lies beyond the scales)"
     if start is not None:
         lines[-1] += f": equal s_eff at tau {number(_number(prediction['spread']))}, the spread within a class"
     if said["leak"] is not None:
