@@ -52,7 +52,7 @@ class Perplexity:
 
     @property
     def thresholds(self) -> tuple[float, float]:
-        """What 19 of 20 good ones of the labelled prompts of docs/results/prompts.md reach; ours, and fitted to them."""
+        """What 94 of 100 good ones of the labelled prompts of docs/results/prompts.md reach; ours, and fitted to them."""
         return -7.0, 5.0
 
     def ask(self, prompts: Sequence[str]) -> Iterator[tuple[int, Reply | str]]:
