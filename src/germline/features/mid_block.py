@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32
 from torch import Tensor, nn
-from torch.nn import functional
 
 from germline.core import digest, foreign
 from germline.core.context import Context
@@ -18,8 +17,9 @@ from germline.core.errors import BadInput
 from germline.core.pool import Pool
 from germline.diffusion.precision import threads
 from germline.features import diffusers_folder as saved
+from germline.pipelines.latents import prepared
+from germline.pipelines.texts import arguments
 
-ADDED = ("text_embeds", "time_ids")  # what SDXL is told beside the prompt
 BATCH = 8  # a VAE's first maps of a 512 x 512 image take 128 MB
 
 
@@ -109,12 +109,10 @@ def middle(folder: saved.Folder, timestep: float, x_t: Float[Tensor, "n c h w"],
         raise _Reached(out[1] if isinstance(out, tuple) else out)  # SD3's blocks return (text, image)
 
     n = len(x_t)
-    rows = {name: one.expand(n, *one.shape[1:]) for name, one in told.items() if name not in ADDED}
-    added = {name: told[name].expand(n, -1) for name in ADDED if name in told}
-    more = {"added_cond_kwargs": added} if added else {}
+    rows = {name: one.expand(n, *one.shape[1:]) for name, one in told.items()}
     hook = _place(folder).register_forward_hook(caught)
     try:
-        folder.network(x_t, timestep=torch.full((n,), timestep), **rows, **more)
+        folder.network(x_t, timestep=torch.full((n,), timestep), **arguments(rows))
     except _Reached as reached:
         return reached.latents
     finally:
@@ -150,23 +148,9 @@ def _class_told(folder: saved.Folder, label: int | None) -> dict[str, Tensor]:
 def _encoded(folder: saved.Folder, pool: Pool) -> Iterator[Float32[Tensor, "n c h w"]]:
     """Yield images as the network knows them, a few at a time: latents, or pixels in [-1, 1]."""
     for images in pool.images.blocks(BATCH):
-        x = prepared(images, 3 if folder.vae else folder.network.config.in_channels, folder.size)
+        x = prepared(images, 3 if folder.vae else folder.network.config.in_channels, folder.size, saved.WHO)
         if folder.vae is None:
             yield x
         else:
             config = folder.vae.config
             yield (folder.vae.encode(x).latent_dist.mode() - (config.shift_factor or 0.0)) * config.scaling_factor
-
-
-def prepared(images: UInt8[np.ndarray, "n h w c"], channels: int, size: tuple[int, int] | None) -> Float32[Tensor, "n {channels} h2 w2"]:
-    """Return images in [-1, 1], grey ones with equal channels, resized unless they have the size.
-
-    Raises:
-        BadInput: colour images for a network of one channel.
-    """
-    x = torch.from_numpy(images).permute(0, 3, 1, 2).float()
-    if x.shape[1] not in (1, channels):
-        raise BadInput(f"MidBlock: the network takes {channels} channel, but the images have {x.shape[1]}; give grey images.")
-    if size is not None and size != tuple(x.shape[2:]):
-        x = functional.interpolate(x, size, mode="bicubic", antialias=True).clamp(0, 255)
-    return (x / 127.5 - 1).expand(-1, channels, -1, -1).contiguous()

@@ -180,8 +180,8 @@ def _opened(folder: Path, content: str) -> Opened:
     kind = KINDS.get(str(index.get("_class_name")))
     if kind is None:
         raise BadInput(f"{WHO}: {folder} holds a {index.get('_class_name')}, but must hold one of {', '.join(KINDS)}.")
-    network, *encoders = CLASSES[kind]
-    after = ["", "_2"][: len(encoders)]
+    network = CLASSES[kind][0]
+    tokenizers, encoders = speaking(WHO, kind, folder)
     vae = part(WHO, "diffusers", "AutoencoderKL", folder / "vae")
     made = Opened(
         kind,
@@ -189,15 +189,34 @@ def _opened(folder: Path, content: str) -> Opened:
         content,
         part(WHO, "diffusers", network, folder / NETWORK[kind]),
         cast(VAE, vae),
-        tuple(clip_tokenizer(WHO, folder / f"tokenizer{suffix}") for suffix in after),
-        tuple(part(WHO, "transformers", name, folder / f"text_encoder{suffix}") for name, suffix in zip(encoders, after, strict=True)),
+        tokenizers,
+        encoders,
         process_of(WHO, folder / "scheduler" / "scheduler_config.json"),
-        kind == "sdxl" and bool(index.get("force_zeros_for_empty_prompt", True)),
+        zeros_for_nothing(WHO, folder),
     )
     channels, given = made.latent_shape()[0], made.vae.config.latent_channels
     if channels != given:
         raise BadInput(f"{WHO}: the {network} in {folder} takes {channels} channels, but the VAE beside it makes {given}.")
     return made
+
+
+def speaking(who: str, kind: Kind, folder: Path) -> tuple[tuple[object, ...], tuple[nn.Module, ...]]:
+    """Return the tokenizers and the text encoders in a pipeline's folder; errors begin with ``who`` asks.
+
+    Raises:
+        BadInput: one of them is not there, or is of another class.
+    """
+    encoders = CLASSES[kind][1:]
+    after = ["", "_2"][: len(encoders)]
+    tokenizers = tuple(clip_tokenizer(who, folder / f"tokenizer{suffix}") for suffix in after)
+    inner = [folder / f"text_encoder{suffix}" for suffix in after]
+    return tokenizers, tuple(part(who, "transformers", name, path) for name, path in zip(encoders, inner, strict=True))
+
+
+def zeros_for_nothing(who: str, folder: Path) -> bool:
+    """Return whether the pipeline in a folder is told zeros instead of the empty prompt, as XL is unless its index says otherwise."""
+    index = json_of(who, folder / "model_index.json")
+    return index.get("_class_name") == "StableDiffusionXLPipeline" and bool(index.get("force_zeros_for_empty_prompt", True))
 
 
 def _downloaded(name: str, revision: str | None) -> Path:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from germline.pipelines.device import best, on
 from germline.pipelines.files import imported
-from germline.pipelines.opened import KINDS, WHO, Opened
+from germline.pipelines.opened import KINDS, WHO, Kind, Opened
 
 NULL = ""  # the empty prompt: what condition drop trains on, and what guidance sets against a prompt
 ADDED = ("text_embeds", "time_ids")  # what XL is told beside the prompt
@@ -24,12 +24,7 @@ def told(opened: Opened, prompts: Sequence[str], size: int | None = None) -> dic
     all zeros where XL was trained so, and is then the same for condition drop and guidance.
     """
     distinct = sorted({*prompts})  # the empty one first
-    with torch.inference_mode(), on(best(), *opened.text_encoders):
-        parts = list(_encoded(opened, distinct))
-    rows = {name: torch.cat([part[name] for part in parts]).clone() for name in parts[0]}
-    if opened.zeros and NULL in distinct:
-        for values in rows.values():
-            values[0] = 0
+    rows = words(opened.kind, opened.network, opened.tokenizers, opened.text_encoders, opened.zeros, distinct)
     number = {prompt: place for place, prompt in enumerate(distinct)}
     order = torch.tensor([number[prompt] for prompt in prompts])
     out = {name: values[order] for name, values in rows.items()}
@@ -39,6 +34,26 @@ def told(opened: Opened, prompts: Sequence[str], size: int | None = None) -> dic
     return out
 
 
+def words(
+    kind: Kind, network: nn.Module, tokenizers: Sequence[object], encoders: Sequence[nn.Module], zeros: bool, prompts: Sequence[str]
+) -> dict[str, Tensor]:
+    """Return what distinct prompts say, one row each, without the size of an image; the empty prompt, if any, must come first.
+
+    It is encoded by itself: to the bit the same, whatever prompts are beside it.
+    """
+    empty = [NULL] if NULL in prompts else []
+    rest = [prompt for prompt in prompts if prompt != NULL]
+    batches = [rest[start : start + BATCH] for start in range(0, len(rest), BATCH)]
+    pipeline = _pipeline(kind, network, tokenizers, encoders)
+    with torch.inference_mode(), on(best(), *encoders):
+        parts = [_encoded(pipeline, kind, batch) for batch in ([empty] if empty else []) + batches]
+    rows = {name: torch.cat([part[name] for part in parts]).clone() for name in parts[0]}
+    if zeros and empty:
+        for values in rows.values():
+            values[0] = 0
+    return rows
+
+
 def arguments(rows: dict[str, Tensor]) -> dict[str, Tensor | dict[str, Tensor]]:
     """Return what is told as a network's keyword arguments: XL takes some of it in a dictionary of its own."""
     added = {name: rows[name] for name in ADDED if name in rows}
@@ -46,32 +61,26 @@ def arguments(rows: dict[str, Tensor]) -> dict[str, Tensor | dict[str, Tensor]]:
     return {**plain, "added_cond_kwargs": added} if added else plain
 
 
-def _encoded(opened: Opened, prompts: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """Yield the rows of prompts in order, if the empty one comes first."""
-    pipeline = _pipeline(opened)
-    others: dict[str, None] = {"prompt_2": None, "prompt_3": None} if opened.kind == "sd3" else {}
-    # The empty prompt by itself: to the bit the same, whatever prompts are beside it.
-    rest = [prompt for prompt in prompts if prompt != NULL]
-    batches = [rest[start : start + BATCH] for start in range(0, len(rest), BATCH)]
-    for batch in ([[NULL]] if NULL in prompts else []) + batches:
-        sequence, _, *pooled = pipeline.encode_prompt(  # type: ignore[attr-defined]
-            batch, device=best(), num_images_per_prompt=1, do_classifier_free_guidance=False, **others
-        )
-        name = "text_embeds" if opened.kind == "sdxl" else "pooled_projections"
-        yield {"encoder_hidden_states": sequence.float().cpu(), **({name: pooled[0].float().cpu()} if pooled else {})}
+def _encoded(pipeline: object, kind: Kind, prompts: list[str]) -> dict[str, Tensor]:
+    others: dict[str, None] = {"prompt_2": None, "prompt_3": None} if kind == "sd3" else {}
+    sequence, _, *pooled = pipeline.encode_prompt(  # type: ignore[attr-defined]
+        prompts, device=best(), num_images_per_prompt=1, do_classifier_free_guidance=False, **others
+    )
+    name = "text_embeds" if kind == "sdxl" else "pooled_projections"
+    return {"encoder_hidden_states": sequence.float().cpu(), **({name: pooled[0].float().cpu()} if pooled else {})}
 
 
-def _pipeline(opened: Opened) -> object:
+def _pipeline(kind: Kind, network: nn.Module, tokenizers: Sequence[object], encoders: Sequence[nn.Module]) -> object:
     """Return the library's pipeline with all that ``encode_prompt`` uses."""
-    (name,) = (name for name, kind in KINDS.items() if kind == opened.kind)
+    (name,) = (name for name, known in KINDS.items() if known == kind)
     parts: dict[str, object] = {"vae": None, "scheduler": None}
-    for number, (tokenizer, encoder) in enumerate(zip(opened.tokenizers, opened.text_encoders, strict=True)):
+    for number, (tokenizer, encoder) in enumerate(zip(tokenizers, encoders, strict=True)):
         after = f"_{number + 1}" if number else ""
         parts |= {f"tokenizer{after}": tokenizer, f"text_encoder{after}": encoder}
-    if opened.kind == "sd1":
-        parts |= {"unet": opened.network, "safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
-    elif opened.kind == "sdxl":
-        parts |= {"unet": opened.network, "add_watermarker": False}
+    if kind == "sd1":
+        parts |= {"unet": network, "safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+    elif kind == "sdxl":
+        parts |= {"unet": network, "add_watermarker": False}
     else:
-        parts |= {"transformer": opened.network, "text_encoder_3": None, "tokenizer_3": None}
+        parts |= {"transformer": network, "text_encoder_3": None, "tokenizer_3": None}
     return getattr(imported(WHO, "diffusers"), name)(**parts)
