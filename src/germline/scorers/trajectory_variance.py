@@ -44,7 +44,7 @@ class TrajectoryVariance(Generic[Made]):
 
     Attributes:
         sampler: the run's own, such as Denoised.
-        sigma_max: the largest noise level that counts.
+        sigma_max: the largest noise level that counts; over the whole trajectory every row has much variance, and the score says nothing.
 
     Raises:
         BadInput: the sampler shows no predictions, or fewer than two at these levels, or is not the one that made the rows; or a row is
@@ -52,7 +52,7 @@ class TrajectoryVariance(Generic[Made]):
     """
 
     sampler: Watched[Made]
-    sigma_max: float = 1.0
+    sigma_max: float = 3.0
     name: ClassVar[str] = "trajectory_variance"
 
     def __call__(self, pool: Pool, ctx: Context) -> Float64[np.ndarray, " n"]:
