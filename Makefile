@@ -15,6 +15,7 @@ test: .venv/germline-dev
 	$(ONE_THREAD) $(BIN)/pytest -n 2
 
 test-slow: .venv/germline-dev
+	$(BIN)/pip install --quiet $(CONSTRAINTS) --editable '.[test-slow]'
 	$(ONE_THREAD) $(BIN)/pytest -n 2 -m slow
 
 check: .venv/germline-dev
