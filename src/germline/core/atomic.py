@@ -1,11 +1,12 @@
 """Files that are there whole or not at all: written beside, flushed to the disk, renamed."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from germline.core.errors import GermlineError
+from germline.core.errors import BadInput, GermlineError
 
 
 @contextmanager
@@ -29,6 +30,30 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder beside ``path``; on success flush all of it and rename it to ``path``, else delete it.
+
+    Raises:
+        BadInput: ``path`` is there already.
+        GermlineError: the disk is full or the folder is read-only.
+    """
+    if path.exists() or path.is_symlink():
+        raise BadInput(f"{path} is there already, and export overwrites nothing; name a new folder.")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        for inside in sorted(temporary.rglob("*")):
+            flush(inside)
+        temporary.rename(path)
+        flush(path.parent)
+    except OSError as error:
+        raise GermlineError(f"Cannot write {path}: {error.strerror or error}. Free the disk or fix its permissions.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

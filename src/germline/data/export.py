@@ -2,8 +2,6 @@
 
 import io
 import json
-import os
-import shutil
 import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from germline.core.atomic import flush
+from germline.core.atomic import new_folder
 from germline.core.digest import Json
-from germline.core.errors import BadInput, GermlineError
+from germline.core.errors import BadInput
 from germline.core.pool import Pool
 from germline.core.progress import Advance, Progress, silent
 
@@ -44,22 +42,10 @@ def export(pool: Pool, classes: tuple[str, ...], out: Path | str, format: Format
     }
     if format not in writers:
         raise BadInput(f"export knows the formats {', '.join(writers)}, but was asked for {format!r}.")
-    if out.exists() or out.is_symlink():
-        raise BadInput(f"{out} is there already, and export overwrites nothing; name a new folder.")
-    plan = _plan(pool, classes)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        temporary.mkdir(parents=True)
+    with new_folder(out) as temporary:
+        plan = _plan(pool, classes)
         with progress(f"export {out.name}", len(pool)) as advance:
             writers[format](_rows(pool), plan, temporary, advance)
-        for path in sorted(temporary.rglob("*")):
-            flush(path)
-        temporary.rename(out)
-        flush(out.parent)
-    except OSError as error:
-        raise GermlineError(f"Cannot write {out}: {error.strerror or error}. Free the disk or fix its permissions.") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @dataclass(frozen=True)
