@@ -63,7 +63,9 @@ def rates(recipe: Recipe[M], data: Splits) -> Rates | None:
     with tempfile.TemporaryDirectory() as scratch, limited_threads(1):
         ctx = Context(0, 0, data, execution=Execution(precision=resolve("auto")), scratch=Path(scratch))
         probe = PROBE_STEPS * int(getattr(recipe.founder, "batch", 64))
-        founder = dataclasses.replace(recipe.founder, images=probe)  # type: ignore[type-var]
+        # A trainer that something precedes says how to probe it without that.
+        of = getattr(recipe.founder, "probe", None)
+        founder = of(probe) if callable(of) else dataclasses.replace(recipe.founder, images=probe)  # type: ignore[type-var]
         founder(data.real, None, ctx)  # the first steps pay for warming up
         start = time.monotonic()
         model = founder(data.real, None, ctx)

@@ -95,8 +95,10 @@ class Drawn:
 
 
 def load(styles: Sequence[str], size: int = EMBEDDED_SIZE, where: Path | str | None = None) -> Drawn:
-    """Return the pictures of some styles, from the first place that has them: ``where`` alone if it is given, else the
-    embedded file, the cache, the packages in this folder. What was read from packages is kept in the cache, a file a style and size.
+    """Return the pictures of some styles, from the first place that has them.
+
+    ``where`` alone if it is given; else the embedded file, the cache, the packages in this folder. What was read from packages here is
+    kept in the cache, a file a style and size.
 
     Raises:
         BadInput: a style is unknown, the size is above 64 pixels, or what was found is damaged or something else.

@@ -39,8 +39,8 @@ class Swapped:
         if (bad := np.flatnonzero(swap & (made.condition != real.condition[places]))).size:
             row = int(bad[0])
             raise BadInput(
-                f"Swapped would put real row {places[row]} ({real.condition[places[row]]!r}) in the place of a sample of"
-                f" {made.condition[row]!r}: let the sampler draw the conditions of the real rows, {self.images_a_prompt} image(s) each."
+                f"Swapped would put real row {places[row]} ({real.condition[places[row]].item()!r}) in the place of a sample of"
+                f" {made.condition[row].item()!r}: let the sampler draw the conditions of the real rows, {self.images_a_prompt} image(s) each."
             )
         both = Pool.concat([made, real.take(places)])
         return both.take(np.arange(len(made)) + len(made) * swap)
