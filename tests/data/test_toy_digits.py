@@ -22,7 +22,7 @@ def test_the_splits_are_those_of_the_notes():
     assert rows["real"] == first
     assert rows["held_out"] == rest[:700]
     assert rows["reserve"] + rows["judge"] == rest[700:]
-    assert sorted(sum(rows.values(), [])) == list(range(1797))
+    assert sorted(row for part in rows.values() for row in part) == list(range(1797))
     np.testing.assert_allclose(of_images(data.real.images[:])[:, 0].numpy(), raw.images[first] / 8 - 1, atol=0.5 / 127.5 + 1e-6)
     np.testing.assert_array_equal(data.held_out.condition, raw.target[rest[:700]])
 

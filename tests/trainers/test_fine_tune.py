@@ -166,7 +166,8 @@ def test_styles_are_drawn_as_stated():
         assert high - 0.01 < values.max() <= high + 1e-6
         assert values.mean() == pytest.approx((low + high) / 2, abs=0.02)
     whole = Styled(DATA.judge, Style(), 1_000, 0).images
-    assert whole.min() < 0 and whole.max() > 255, "not clipped"
+    assert whole.min() < 0, "not clipped"
+    assert whole.max() > 255, "not clipped"
     assert (Styled(DATA.judge, Style(), 1_000, 0).images == whole).all()
 
 

@@ -38,9 +38,10 @@ class Swapped:
         swap = ctx.rng("swapped").random(len(made)) < self.share
         if (bad := np.flatnonzero(swap & (made.condition != real.condition[places]))).size:
             row = int(bad[0])
+            theirs, its = real.condition[places[row]].item(), made.condition[row].item()
             raise BadInput(
-                f"Swapped would put real row {places[row]} ({real.condition[places[row]].item()!r}) in the place of a sample of"
-                f" {made.condition[row].item()!r}: let the sampler draw the conditions of the real rows, {self.images_a_prompt} image(s) each."
+                f"Swapped would put real row {places[row]} ({theirs!r}) in the place of a sample of {its!r}: let the sampler draw the"
+                f" conditions of the real rows, {self.images_a_prompt} image(s) each."
             )
         both = Pool.concat([made, real.take(places)])
         return both.take(np.arange(len(made)) + len(made) * swap)
