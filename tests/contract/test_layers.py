@@ -20,7 +20,7 @@ LAYERS = [
     ("recipes", "studies", "report", "studio"),
 ]
 LAYERS += [
-    ("judge", "guidance", "standard", "estimate", "study", "plan"),
+    ("judge", "guidance", "standard", "estimate", "doctor", "study", "plan"),
     ("plugins",),
     ("registry", "flags", "sweep"),
     ("verbs",),

@@ -6,6 +6,7 @@ from germline.verbs.adopt import adopt
 from germline.verbs.best import best
 from germline.verbs.check import check
 from germline.verbs.cite import cite
+from germline.verbs.doctor import doctor
 from germline.verbs.export import export
 from germline.verbs.fork import fork
 from germline.verbs.grid import grid
@@ -40,6 +41,7 @@ VERBS: dict[str, Callable[..., None]] = {
         export,
         adopt,
         cite,
+        doctor,
         prompts,
         serve,
     )
