@@ -36,8 +36,8 @@ class Sizes:
 
     words: int = 4_500
     text: tuple[int, int] = (192, 2)  # width, layers
-    vae: tuple[int, ...] = (32, 64, 128)
-    unet: tuple[int, int] = (96, 160)
+    vae: tuple[int, ...] = (32, 64, 96)
+    unet: tuple[int, int] = (64, 128)
     groups: int = 16
     variations: int = 8
     captions: int = 6  # texts a row in a style
@@ -121,7 +121,11 @@ def _text(job: Job) -> tuple[CLIPTokenizer, list[str], nn.Module]:
     lines = text.texts(captions, job.sizes.captions)
     place = job.work / "tokenizer"
     corpus = [line for caption in captions for line in [caption.label] * 5 + list(caption.tags)] + ["fluent noto twemoji emoji of"] * 50
-    words = CLIPTokenizer.from_pretrained(place) if (place / "special_tokens_map.json").is_file() else text.tokenizer(corpus, job.sizes.words, place)
+    words = (
+        CLIPTokenizer.from_pretrained(place)
+        if (place / "special_tokens_map.json").is_file()
+        else text.tokenizer(corpus, job.sizes.words, place)
+    )
     student = _seeded(text.network(words, *job.sizes.text), 0)
     asked = lines[:: max(1, len(lines) // 256)]
     model, _ = text.trained(job.stage("text", 1e-3), student, words, lines, asked)
@@ -132,7 +136,7 @@ def _latents(job: Job, coder: nn.Module, data: Rows, said: nn.Module, words: CLI
     """Return what the U-Net learns from: the empty prompt, then each row's captions in the forms of training."""
     known = {"": 0}
     choices = []
-    for number, (style, caption) in enumerate(zip(data.styles, data.captions, strict=True)):
+    for style, caption in zip(data.styles, data.captions, strict=True):
         draws = [rng(0, 0, f"told/{style}/{caption.label}", step) for step in range(2 * job.sizes.captions)]
         choices.append([known.setdefault(told(caption, style, draw), len(known)) for draw in draws])
     means, stds = vae.encoded(coder, data)

@@ -22,8 +22,8 @@ STEPS, SCALE = 30, 3.0  # of the sampler, where nothing else is said
 def standardised(vae: nn.Module, means: Float[Tensor, "n 4 8 8"], stds: Float[Tensor, "n 4 8 8"]) -> None:
     """Change a VAE in place so that its latents have mean 0 and variance 1 in each channel: ``scaling_factor`` is then 1.
 
-    The last layer of the encoder and the first of the decoder are convolutions of 1 x 1 ("quant"), which take the change up: z' = (z - m) / s
-    here, z = s z' + m there. A scaling factor alone, as in Stable Diffusion, would leave each channel its own mean and scale. Ours.
+    The encoder's last layer and the decoder's first are convolutions of 1 x 1, which take the change up: z' = (z - m) / s here,
+    z = s z' + m there. A scaling factor alone, as in Stable Diffusion, would leave each channel its own mean and scale. Ours.
     """
     m = means.mean((0, 2, 3))
     s = (means.var((0, 2, 3)) + stds.square().mean((0, 2, 3))).sqrt()
