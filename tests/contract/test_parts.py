@@ -70,6 +70,7 @@ SAMPLE_FIELDS = {
     "CommandTrainer.command": "train {data} {out}",
     "CommandSampler.command": "sample {model} {out} {n}",
     "sampler": DrawGaussian(7),
+    "ReEncoded.base": "owner/name",
 }
 SMALLER = {"PCA": {"dims": 4}, "Preference": {"cap": None}}  # images of 4 x 4 have no 64 directions, and two classes no 7 prompts
 

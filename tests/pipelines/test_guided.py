@@ -66,11 +66,10 @@ def counted(network):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("scale", [1.0, 3.0, 7.5])
+@pytest.mark.parametrize("scale", [1.0, 7.5])
 def test_equal_to_the_librarys_own_guidance(kind, scale, folders):
     opened = open_pipeline(folders[kind])
     mine, other = ours(opened, scale), theirs(folders[kind], scale, opened, output="latent")
-    print(kind, scale, float((mine - other).abs().max()))
     np.testing.assert_allclose(mine.numpy(), other.numpy(), atol=1e-4)
     images = np.rint(theirs(folders[kind], scale, opened) * 255)
     np.testing.assert_array_equal(decoded(opened, mine), images)
