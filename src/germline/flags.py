@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
@@ -10,7 +10,11 @@ from typing import Any, Literal, get_type_hints
 import tyro
 
 from germline import registry
+from germline.core.splits import Splits
+from germline.recipes.chain_setup import ChainSetup
 from germline.registry import DataFlags
+
+TEXT_TO_IMAGE = "text-to-image"  # the preset of recipes that take a pipeline
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def parse(name: str, arguments: Sequence[str]) -> Parsed:
         BadInput: there is no such recipe or preset.
     """
     registry.function_of(name)  # says so if there is none
-    flags = flags_of(name, preset_of(arguments))
+    flags = flags_of(name, preset_of(name, arguments))
     given: Any = tyro.cli(
         flags, prog=f"germline run {name}", description=help_of(name), args=arguments, config=(tyro.conf.OmitArgPrefixes,)
     )
@@ -82,20 +86,40 @@ def help_of(name: str) -> str:
         "",
         " --out runs/mine --seed 1",
         " --data photos/ --size 32",
-        *(f" --preset {p} --dry-run" for p in registry.presets(name) if p != "embedded"),
+        *([" --model PATH_OR_ID --data photos/"] if TEXT_TO_IMAGE in registry.presets(name) else []),
+        *(f" --preset {p} --dry-run" for p in registry.presets(name) if p not in ("embedded", TEXT_TO_IMAGE)),
     ]
     about = (inspect.getdoc(registry.function_of(name)) or "").split("Args:")[0]
     return "Examples:\n" + "\n".join(f"  germline run {name}{flags}" for flags in examples) + f"\n\n{about}"
 
 
-def preset_of(arguments: Sequence[str]) -> str:
-    """Return the preset named among the arguments: it decides the defaults of all other flags."""
+def preset_of(name: str, arguments: Sequence[str]) -> str:
+    """Return the preset named among the arguments, which decides the defaults of all other flags; --model alone means text-to-image."""
     for i, argument in enumerate(arguments):
         if argument == "--preset" and i + 1 < len(arguments):
             return arguments[i + 1]
         if argument.startswith("--preset="):
             return argument.split("=", 1)[1]
-    return "embedded"
+    model = any(argument == "--model" or argument.startswith("--model=") for argument in arguments)
+    return TEXT_TO_IMAGE if model and TEXT_TO_IMAGE in registry.presets(name) else "embedded"
+
+
+def resolved(kwargs: Mapping[str, object], flags: DataFlags) -> tuple[dict[str, object], DataFlags, Splits]:
+    """Return the data, and the keyword arguments and the data's flags with all that was left to the data or to a pipeline.
+
+    ``n`` becomes the number of rows in R. A pipeline is trained and sampled at --size where that is given; else the data are brought to
+    the side that it has.
+    """
+    out, setup = dict(kwargs), kwargs.get("setup")
+    if isinstance(setup, ChainSetup) and setup.network == "pipeline":
+        side = flags.size or setup.pixels or setup.own_side()
+        flags = dataclasses.replace(flags, size=side)
+        if setup.pixels is None and side != setup.own_side():
+            out["setup"] = dataclasses.replace(setup, pixels=side)
+    data = flags.load()
+    if "n" in out and out["n"] is None:
+        out["n"] = len(data.real)
+    return out, flags, data
 
 
 def run_usage() -> str:

@@ -107,7 +107,7 @@ def _own_recipes() -> dict[str, ModuleType]:
 def presets(name: str) -> dict[str, partial[Recipe[ClassModel]]]:
     """Return the presets of a recipe: the partials in its file."""
     if module := _own_recipes().get(name):
-        return {key: value for key, value in vars(module).items() if isinstance(value, partial)}
+        return {key.replace("_", "-"): value for key, value in vars(module).items() if isinstance(value, partial)}
     function_of(name)
     return plugins.presets_of(name)
 

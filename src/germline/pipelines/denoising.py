@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from germline.core.errors import BadInput
 from germline.diffusion.guidance_schedule import GuidanceSchedule
 from germline.pipelines.files import imported
-from germline.pipelines.guided import Guided, level
+from germline.pipelines.guided import Guided
+from germline.pipelines.levels import scale_on, visited
 from germline.pipelines.opened import KINDS, NETWORK, WHO, Opened
 from germline.pipelines.schedulers import Scheduler
 
@@ -77,12 +78,7 @@ def bound(schedule: GuidanceSchedule, opened: Opened, scheduler: Scheduler) -> C
 
     @cache
     def of_levels() -> Callable[[float], float]:
-        grid = sorted({level(process, float(t)) for t in scheduler.timesteps}, reverse=True)
-        trained = (level(process, t) for t in range(process.alpha_bar is None, process.steps + (process.alpha_bar is None)))
-        try:
-            return schedule.of(grid, trained)
-        except ValueError as error:
-            raise BadInput(f"Guidance: {error}") from error
+        return scale_on(schedule, process, visited(process, scheduler))
 
     return lambda sigma: of_levels()(sigma)
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from germline.core.errors import BadInput
 from germline.pipelines.files import first_line, imported, json_of
-from germline.pipelines.opened import WHO, Opened
+from germline.pipelines.opened import WHO
+from germline.pipelines.process import Process
 
 Name = Literal["own", "ddim", "euler", "dpmpp_2m"]
 # Settings of a folder's own scheduler that say how to solve, not what noise the network was trained on.
@@ -35,8 +36,26 @@ class Scheduler(Protocol):
     timesteps: Float[Tensor, " steps"]
     order: int
 
+    def set_timesteps(self, num_inference_steps: int) -> None:
+        """Lay out the steps."""
+        ...
 
-def scheduler(opened: Opened, name: Name) -> Scheduler:
+
+class Noisy(Protocol):
+    """What is read of a pipeline: ``Opened``, or its folder and noise alone."""
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies."""
+        ...
+
+    @property
+    def process(self) -> Process:
+        """The noise that its network was trained on."""
+        ...
+
+
+def scheduler(opened: Noisy, name: Name) -> Scheduler:
     """Return a new scheduler on the noise that the network was trained on: the folder's own, or a method by name.
 
     ``ddim``: arXiv 2010.02502, eta = 0. ``euler``: arXiv 2206.00364. ``dpmpp_2m``: DPM-Solver++ of second order, arXiv 2211.01095.

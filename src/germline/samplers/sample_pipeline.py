@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -11,6 +13,7 @@ from jaxtyping import Bool, Float32, UInt8
 from torch import Tensor
 
 from germline.core.context import Context
+from germline.core.digest import OF_NO_CONSEQUENCE
 from germline.core.errors import BadInput, GermlineError
 from germline.core.pool import Pool, Rows
 from germline.diffusion.guidance_schedule import GuidanceSchedule
@@ -18,6 +21,7 @@ from germline.diffusion.precision import threads
 from germline.pipelines.denoising import denoised
 from germline.pipelines.device import best
 from germline.pipelines.latents import decoded
+from germline.pipelines.levels import Noise, noise_of, scale_on, sigmas
 from germline.pipelines.schedulers import Name, scheduler
 from germline.pipelines.texts import NULL, told
 from germline.pipelines.tuned import Tuned
@@ -44,6 +48,8 @@ class SamplePipeline:
         size: pixels a side; the pipeline's own when not given. The data's images must have it too.
         batch: images denoised at once.
         precision: of the network; "auto" is the run's. Latents and VAE are float32.
+        base: the pipeline that will be sampled, a folder or a name on the hub: only ``sigmas`` and ``scale`` need to know it beforehand.
+        revision: of a name on the hub.
 
     Source: guidance is arXiv 2207.12598, Eq. 6; drawing again is ours.
 
@@ -60,6 +66,8 @@ class SamplePipeline:
     size: int | None = None
     batch: int = 8
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    base: Path | str | None = field(default=None, metadata=OF_NO_CONSEQUENCE)
+    revision: str | None = field(default=None, metadata=OF_NO_CONSEQUENCE)
 
     def __post_init__(self) -> None:
         for name in ("n", "steps", "images_a_prompt", "batch"):
@@ -99,6 +107,28 @@ class SamplePipeline:
         """Return network evaluations a row: the sampling budget; at most, where a schedule reaches 1 on the way."""
         none = not isinstance(self.guidance_scale, GuidanceSchedule) and self.guidance_scale in (0, 1)
         return self.steps * (1 if none else 2)
+
+    def sigmas(self) -> tuple[float, ...]:
+        """Return the noise levels that ``base`` is sampled on, largest first, and a last 0.
+
+        Raises:
+            BadInput: no base was named, or there is no such pipeline.
+        """
+        return sigmas(self._noise(), self.scheduler, self.steps)
+
+    def scale(self) -> Callable[[float], float]:
+        """Return sigma -> guidance scale on the noise levels of ``base``.
+
+        Raises:
+            BadInput: no base was named, or the schedule does not fit its levels.
+        """
+        given = self.guidance_scale
+        return scale_on(given, self._noise().process, [*self.sigmas()]) if isinstance(given, GuidanceSchedule) else lambda sigma: given
+
+    def _noise(self) -> Noise:
+        if self.base is None:
+            raise BadInput(f"{WHO}: the noise levels are those of a pipeline; name it: base=FOLDER.")
+        return noise_of(self.base, self.revision)
 
     def prompts(self, rows: np.ndarray, ctx: Context) -> np.ndarray:
         """Return the prompt of each row.

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from germline import registry
@@ -14,7 +15,7 @@ from germline.core.splits import Splits
 from germline.core.verdict import Verdict
 from germline.diffusion.model import ClassModel
 from germline.estimate import estimate
-from germline.flags import Parsed, parse, run_usage
+from germline.flags import Parsed, parse, resolved, run_usage
 from germline.judge import judge
 from germline.loop import Loop
 from germline.measure import measure as measure_generation
@@ -29,7 +30,9 @@ def run(arguments: Sequence[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         return print(run_usage())
     given = parse(arguments[0], arguments[1:])
-    flags, recipe, data = given.run, registry.function_of(given.recipe)(**given.kwargs), given.real_images.load()
+    kwargs, of, data = resolved(given.kwargs, given.real_images)
+    given = replace(given, kwargs=kwargs, real_images=of)
+    flags, recipe = given.run, registry.function_of(given.recipe)(**kwargs)
     if flags.dry_run:
         return dry_run(given, recipe, data)
     path = flags.out or FOLDER / given.recipe.rsplit(":", 1)[-1]
