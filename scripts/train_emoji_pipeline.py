@@ -11,11 +11,10 @@ finished stage; whatever was made of an older one is made again.
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from emoji_base import card, folder, text, unet, vae
 from emoji_base.pictures import TRAINED, Rows, rows, told
@@ -101,13 +100,13 @@ def _train(job: Job, wanted: Sequence[str]) -> None:
     if last == 0:
         return
     data, unseen = job.rows(TRAINED, job.sizes.variations), job.rows(("held_out",))
-    coder, _ = vae.trained(job.stage("vae", 2e-3), _seeded(vae.network(job.sizes.vae, job.sizes.groups), 1), data, unseen)
+    coder, _ = vae.trained(job.stage("vae", 2e-3), _seeded(lambda: vae.network(job.sizes.vae, job.sizes.groups), 1), data, unseen)
     means, stds = vae.encoded(coder, data)
     folder.standardised(coder, means.flatten(0, 1), stds.flatten(0, 1))
     if last == 1:
         return
     learnt, checked = (_latents(job, coder, rows, said, words, lines) for rows in (data, unseen))
-    net = _seeded(unet.network(job.sizes.unet, job.sizes.text[0], job.sizes.groups, dropout=0.1), 2)
+    net = _seeded(lambda: unet.network(job.sizes.unet, job.sizes.text[0], job.sizes.groups, dropout=0.1), 2)
     denoiser, _ = unet.trained(job.stage("unet", 1e-3), net, learnt, checked)
     if last == 3:
         folder.write(job.out, coder, said, job.work / "tokenizer", denoiser)
@@ -126,7 +125,7 @@ def _text(job: Job) -> tuple[CLIPTokenizer, list[str], nn.Module]:
         if (place / "special_tokens_map.json").is_file()
         else text.tokenizer(corpus, job.sizes.words, place)
     )
-    student = _seeded(text.network(words, *job.sizes.text), 0)
+    student = _seeded(lambda: text.network(words, *job.sizes.text), 0)
     asked = lines[:: max(1, len(lines) // 256)]
     model, _ = text.trained(job.stage("text", 1e-3), student, words, lines, asked)
     return words, lines, model
@@ -143,15 +142,10 @@ def _latents(job: Job, coder: nn.Module, data: Rows, said: nn.Module, words: CLI
     return unet.Latents(means, stds, text.said(said, text.tokens(words, list(known))), choices)
 
 
-def _seeded(network: nn.Module, seed: int) -> nn.Module:
+def _seeded(make: Callable[[], nn.Module], seed: int) -> nn.Module:
     """Return a network whose untrained weights depend on the seed alone."""
-    draw = np.random.default_rng(seed)
-    with torch.no_grad():
-        for parameter in network.parameters():
-            if parameter.ndim > 1 and float(parameter.abs().sum()) > 0:
-                bound = float(parameter.abs().max())
-                parameter.copy_(torch.from_numpy(draw.uniform(-bound, bound, tuple(parameter.shape)).astype(np.float32)))
-    return network
+    torch.manual_seed(seed)
+    return make()
 
 
 if __name__ == "__main__":

@@ -157,7 +157,8 @@ Prompts are CLDR's short names, such as "red apple", alone or as "noto emoji of 
 {facts}
 
 Text: a CLIP text model of its own vocabulary, taught to give MiniLM's word vectors, for held-out captions too (their words, not their
-pictures). Process: DDPM's, cosine schedule, v-prediction; 10 % of captions empty. Never mirrored. Weights are running means, in half precision.
+pictures). Process: DDPM's, cosine schedule, v-prediction; 10 % of captions empty. Never mirrored. Weights are running means, in half
+precision.
 
 ## How well prompts are followed
 R@1 of a dual encoder (EfficientNet-Lite0 -> MiniLM) on the caption among all candidates, {each} pictures made a caption ({steps} steps

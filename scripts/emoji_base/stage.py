@@ -66,6 +66,7 @@ def train(
     ``loss`` gets the step number, from which it must derive every draw, and returns the loss and what to log. ``check`` measures the
     averaged network, at each checkpoint.
     """
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a seventh faster on this size (measured)
     average = copy.deepcopy(network).requires_grad_(False).eval()
     optimizer = torch.optim.AdamW(network.parameters(), stage.lr, betas=(0.9, 0.99), weight_decay=stage.weight_decay)
     ema = Ema(network, average, stage.ema, warm_up=True)
@@ -76,6 +77,7 @@ def train(
     while (spent := stage.budget.spent(state.step, state.seconds)) < 1:
         for group in optimizer.param_groups:
             group["lr"] = stage.lr * min(1.0, (state.step + 1) / stage.warm_up) * _fall(spent, stage.decay)
+        torch.manual_seed(state.step)  # what a layer draws by itself, as dropout does, is the same after a kill
         value, told = loss(state.step)
         optimizer.zero_grad(set_to_none=True)
         value.backward()

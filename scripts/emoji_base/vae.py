@@ -12,7 +12,7 @@ from emoji_base.pictures import Rows, array, psnr, tensor
 from emoji_base.stage import Stage, train
 from germline.core.seeds import rng
 
-BATCH = 32
+BATCH = 16
 KL, GRADIENT = 3e-4, 0.5
 
 
