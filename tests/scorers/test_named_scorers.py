@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from functools import partial
 
 import numpy as np
 import pytest
@@ -148,7 +149,9 @@ def test_what_a_scorer_is_known_by(root):
 
 def test_the_verb_serves_until_it_is_stopped(root):
     command = [sys.executable, "-m", "germline.cli", "serve", f"hps_v2.1:{root / 'hps_v2.1'}", "--port", "0", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    # A shell's background jobs, and so what they start, ignore Ctrl-C.
+    heeding = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heeding) as process:
         try:
             told = json.loads(process.stdout.readline())
             assert told["model"] == "hps_v2.1"
@@ -158,5 +161,9 @@ def test_the_verb_serves_until_it_is_stopped(root):
                 assert json.loads(answer.read())["digest"] == digest.of_part(scorer(f"hps_v2.1:{root / 'hps_v2.1'}"))
         finally:
             process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130
+            try:
+                left = process.wait(60)
+            finally:
+                process.kill()
+        assert left == 130
     np.testing.assert_array_equal(found, scorer(f"hps_v2.1:{root / 'hps_v2.1'}")(POOL, CTX))
