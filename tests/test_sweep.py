@@ -161,7 +161,7 @@ def test_mistakes_are_answered_with_what_was_meant(flags, says, capsys, tmp_path
 
 def test_flags_of_every_recipe_can_be_swept_over_their_defaults():
     for recipe in set(registry.recipe_names()) - {"command"}:  # which has another's network
-        assert {"n", "guidance-scale", "steps", "channels", "clip"} <= set(sweep.flags_of(recipe))
+        assert {"n", "guidance-scale", "steps", "channels"} <= set(sweep.flags_of(recipe))
     arms = sweep.arms_of("entropy", ["clip=true,false", "tau=None,0.5"])
     assert [(kwargs["setup"].clip, kwargs["tau"]) for kwargs in arms.values()] == [(True, None), (True, 0.5), (False, None), (False, 0.5)]
     assert list(arms)[1] == "clip-true-tau-0.5"

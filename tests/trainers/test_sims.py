@@ -14,7 +14,7 @@ from germline.diffusion.model import Pair
 from germline.loop import Loop
 from germline.mixers import Replace
 from germline.samplers import Denoised
-from germline.trainers import SIMS, TrainDenoiser, denoiser
+from germline.trainers import SIMS, TrainDenoiser, training
 
 TUNE = TrainDenoiser(images=96, batch=32, channels=(8, 16), start="sequential")
 FOUNDER = replace(TUNE, start="scratch")
@@ -92,9 +92,9 @@ def test_with_a_base_both_are_trained_and_a_kill_leaves_no_trace(first, ctx, mon
     assert equal(TUNE.arrays(pair.good), TUNE.arrays(good))
     assert equal(TUNE.arrays(pair.bad), TUNE.arrays(replace(TUNE, images=64)(samples, good, replace(ctx, scratch=ctx.scratch / "b"))))
 
-    monkeypatch.setattr(denoiser, "CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
     steps = []
-    step = denoiser._Training.step
+    step = training.Training.step
 
     def killing(self, *args):
         steps.append(1)
@@ -102,7 +102,7 @@ def test_with_a_base_both_are_trained_and_a_kill_leaves_no_trace(first, ctx, mon
             raise KeyboardInterrupt  # in the second step of the copy: the good model's three are done
         step(self, *args)
 
-    monkeypatch.setattr(denoiser._Training, "step", killing)
+    monkeypatch.setattr(training.Training, "step", killing)
     other = replace(ctx, scratch=ctx.scratch / "killed")
     with pytest.raises(KeyboardInterrupt):
         sims(DATA.real, first, other)
