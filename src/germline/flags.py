@@ -104,22 +104,21 @@ def preset_of(name: str, arguments: Sequence[str]) -> str:
     return TEXT_TO_IMAGE if model and TEXT_TO_IMAGE in registry.presets(name) else "embedded"
 
 
-def resolved(kwargs: Mapping[str, object], flags: DataFlags) -> tuple[dict[str, object], DataFlags, Splits]:
-    """Return the data, and the keyword arguments and the data's flags with all that was left to the data or to a pipeline.
+def sided(kwargs: Mapping[str, object], flags: DataFlags) -> tuple[dict[str, object], DataFlags]:
+    """Return the keyword arguments and the data's flags, a pipeline's side settled in both: --size where given, else the side it has."""
+    setup = kwargs.get("setup")
+    if not isinstance(setup, ChainSetup) or setup.network != "pipeline":
+        return dict(kwargs), flags
+    own = setup.own_side()
+    side = flags.size or setup.pixels or own
+    if setup.pixels is None and side != own:
+        setup = dataclasses.replace(setup, pixels=side)
+    return {**kwargs, "setup": setup}, dataclasses.replace(flags, size=side)
 
-    ``n`` becomes the number of rows in R. A pipeline is trained and sampled at --size where that is given; else the data are brought to
-    the side that it has.
-    """
-    out, setup = dict(kwargs), kwargs.get("setup")
-    if isinstance(setup, ChainSetup) and setup.network == "pipeline":
-        side = flags.size or setup.pixels or setup.own_side()
-        flags = dataclasses.replace(flags, size=side)
-        if setup.pixels is None and side != setup.own_side():
-            out["setup"] = dataclasses.replace(setup, pixels=side)
-    data = flags.load()
-    if "n" in out and out["n"] is None:
-        out["n"] = len(data.real)
-    return out, flags, data
+
+def counted(kwargs: Mapping[str, object], data: Splits) -> dict[str, object]:
+    """Return the keyword arguments, ``n`` being the number of rows in R where it was left to the data."""
+    return {**kwargs, "n": len(data.real)} if "n" in kwargs and kwargs["n"] is None else dict(kwargs)
 
 
 def run_usage() -> str:

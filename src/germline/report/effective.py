@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -43,8 +44,11 @@ class Effective:
         return {"schedule": self.schedule, "levels": self.levels, "s_eff": {f"{tau:g}": scale for tau, scale in self.scales}}
 
 
-def effective(parts: Json) -> Effective | None:
+def effective(parts: Json, names: Json = None) -> Effective | None:
     """Return what the schedule in a recipe's described parts amounts to; None where guidance is constant.
+
+    Parts know a pipeline by its content; ``names``, those of a run's config.json, say where it lies. Where it is no folder here, the noise
+    levels are Stable Diffusion's.
 
     tau is the standard deviation of images of one class, or along one direction of them, in the units that the sampler works in: pixels
     from -1 to 1, or scaled latents. The formula is ours: see theory/guided_gaussian.
@@ -53,8 +57,13 @@ def effective(parts: Json) -> Effective | None:
         given = sampler["guidance_scale"]
         assert isinstance(given, Mapping)
         fields = {key: value for key, value in given.items() if key not in ("part", "version")}
-        return _of(sampler, GuidanceSchedule(**fields))  # type: ignore[arg-type]
+        return _of(sampler, GuidanceSchedule(**fields), _folder(names))  # type: ignore[arg-type]
     return None
+
+
+def of_config(config: Mapping[str, Json]) -> Effective | None:
+    """Return what the schedule of a run amounts to, from its config.json; None where guidance is constant."""
+    return effective(config.get("parts"), config.get("names"))
 
 
 def over(schedule: GuidanceSchedule, scale: Scale, sigmas: list[float], levels: str) -> Effective:
@@ -75,7 +84,15 @@ def _samplers(value: Json) -> Iterator[Mapping[str, Json]]:
             yield from _samplers(inner)
 
 
-def _of(sampler: Mapping[str, Json], schedule: GuidanceSchedule) -> Effective:
+def _folder(names: Json) -> Path | None:
+    """Return the folder of the pipeline that a run's names tell; None where they tell none, or it is no longer there."""
+    kwargs = names.get("kwargs") if isinstance(names, Mapping) else None
+    setup = kwargs.get("setup") if isinstance(kwargs, Mapping) else None
+    model = setup.get("model") if isinstance(setup, Mapping) else None
+    return Path(model).expanduser() if isinstance(model, str) and Path(model).expanduser().is_dir() else None
+
+
+def _of(sampler: Mapping[str, Json], schedule: GuidanceSchedule, folder: Path | None) -> Effective:
     if sampler.get("part") == DENOISED:
         from germline.samplers.denoised import Denoised  # torch, which a page about other runs does not need
 
@@ -83,6 +100,13 @@ def _of(sampler: Mapping[str, Json], schedule: GuidanceSchedule) -> Effective:
         made = Denoised(guidance_scale=schedule, **fields)  # type: ignore[arg-type]
         grid = made.sigmas().tolist()
         return over(schedule, made.scale(), grid, f"sigma {grid[0]:.3g} to {grid[-2]:.3g}")
+    if sampler.get("part") == PIPELINE and folder is not None:
+        from germline.samplers.sample_pipeline import SamplePipeline
+
+        fields = {key: value for key, value in sampler.items() if key not in ("part", "version", "guidance_scale")}
+        pipeline = SamplePipeline(guidance_scale=schedule, base=folder, **fields)  # type: ignore[arg-type]
+        grid = [*pipeline.sigmas()]
+        return over(schedule, pipeline.scale(), grid, f"sigma {grid[0]:.3g} to {grid[-2]:.3g} of {folder.name}")
     if sampler.get("part") == PIPELINE:
         levels = stable_diffusion_levels()
         return over(schedule, schedule.of(levels[::-1], levels), levels[::-1], "Stable Diffusion's sigma 14.6 to 0.029")

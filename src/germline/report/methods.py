@@ -38,7 +38,13 @@ def paragraph(runs: Sequence[Record]) -> str:
     """Return the sentences about the runs of one arm; what their configuration does not say is left out."""
     first = runs[0]
     parts = _fields(first.config.get("parts"))
-    said = [_data(first), *(_adopted() if "adopted" in first.names else _recipe(parts)), _length(runs), *_measured(first), _machine(first)]
+    said = [
+        _data(first),
+        *(_adopted() if "adopted" in first.names else _recipe(parts, first.names)),
+        _length(runs),
+        *_measured(first),
+        _machine(first),
+    ]
     return " ".join(sentence for sentence in said if sentence)
 
 
@@ -56,7 +62,7 @@ def _adopted() -> list[str]:
     ]
 
 
-def _recipe(parts: Fields) -> list[str]:
+def _recipe(parts: Fields, names: Json = None) -> list[str]:
     said = []
     if founder := _fields(parts.get("founder")):
         said.append(f"Generation 0 was trained {_on(founder)}{_listed(founder, TRAINING)}.")
@@ -64,7 +70,7 @@ def _recipe(parts: Fields) -> list[str]:
         said.append(f"Each later generation was trained {_on(trainer)}{_listed(trainer, TRAINING)}.")
     if sampler := _fields(parts.get("sampler")):
         said.append(f"Samples were drawn by {_name(sampler)}{_listed(sampler, SAMPLING)}{_sigmas(sampler)}.")
-    if guidance := effective(parts):
+    if guidance := effective(parts, names):
         said.append(f"Guidance was scheduled, {guidance.schedule}, which amounts to a constant scale of {guidance.numbers}.")
     if mixer := _fields(parts.get("mixer")):
         said.append(f"The rows on offer were those of the mixer {_described(mixer)}.")

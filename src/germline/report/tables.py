@@ -10,7 +10,7 @@ from pathlib import Path
 from germline.core.digest import Json
 from germline.report.arms import Arm, Group, Run
 from germline.report.curves import Series, heading, series_of
-from germline.report.effective import effective
+from germline.report.effective import of_config
 from germline.report.spent import Spent
 from germline.report.terminal import part_text
 from germline.report.text import count, number
@@ -84,7 +84,7 @@ def facts(group: Group) -> list[Facts]:
             texts.setdefault(", ".join(f"{k} {v}" for k, v in _mapping(run.config.get(key)).items()), []).append(run.name)
         out += [Facts(key if len(texts) == 1 else f"{key} of {', '.join(names)}", text) for text, names in texts.items()]
     for arm in group.arms:
-        if (guidance := effective(arm.shown.config.get("parts"))) is not None:
+        if (guidance := of_config(arm.shown.config)) is not None:
             out.append(Facts(f"guidance of {arm.name}", guidance.text))
     sizes = ", ".join(f"{part} {count(len(getattr(group.data, part)))}" for part in ("real", "reserve", "judge", "held_out"))
     return [*out, Facts("data", f"{group.data.name}; rows: {sizes}; sha256 {runs[0].config['data']}")]

@@ -94,14 +94,14 @@ def print_listing(listing: Mapping[str, Mapping[str, str]]) -> None:
         console.print(table, "")
 
 
-def print_parts(title: str, parts: Json) -> None:
+def print_parts(title: str, parts: Json, names: Json = None) -> None:
     """Print the parts of a recipe, one a line, with their fields, and what a guidance schedule amounts to."""
     table = Table(title=title, title_justify="left", show_header=False)
     assert isinstance(parts, dict)
     for name, part in parts.items():
         if name not in ("part", "version") and part not in (None, [], ""):
             table.add_row(name, part_text(part))
-    if (guidance := effective(parts)) is not None:
+    if (guidance := effective(parts, names)) is not None:
         table.add_row("s_eff", guidance.text)
     console.print(table)
 

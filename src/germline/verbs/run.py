@@ -15,7 +15,7 @@ from germline.core.splits import Splits
 from germline.core.verdict import Verdict
 from germline.diffusion.model import ClassModel
 from germline.estimate import estimate
-from germline.flags import Parsed, parse, resolved, run_usage
+from germline.flags import Parsed, counted, parse, run_usage, sided
 from germline.judge import judge
 from germline.loop import Loop
 from germline.measure import measure as measure_generation
@@ -30,9 +30,10 @@ def run(arguments: Sequence[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         return print(run_usage())
     given = parse(arguments[0], arguments[1:])
-    kwargs, of, data = resolved(given.kwargs, given.real_images)
-    given = replace(given, kwargs=kwargs, real_images=of)
-    flags, recipe = given.run, registry.function_of(given.recipe)(**kwargs)
+    kwargs, of = sided(given.kwargs, given.real_images)
+    data = of.load()
+    given = replace(given, kwargs=counted(kwargs, data), real_images=of)
+    flags, recipe = given.run, registry.function_of(given.recipe)(**given.kwargs)
     if flags.dry_run:
         return dry_run(given, recipe, data)
     path = flags.out or FOLDER / given.recipe.rsplit(":", 1)[-1]
@@ -78,9 +79,10 @@ def stopped(path: Path, said: Verdict, json: bool) -> None:
 
 def dry_run(given: Parsed, recipe: Recipe[ClassModel], data: Splits) -> None:
     """Print what a run would do and cost."""
+    names: Json = {"kwargs": plain(given.kwargs)}
     parts, cost = digest.describe(recipe), estimate(recipe, data, given.run.generations)
     if given.run.json:
-        guidance = effective(parts)
+        guidance = effective(parts, names)
         return print_json({"parts": parts, "guidance": guidance and guidance.to_json(), "cost": plain(cost) if cost else None})
-    print_parts(f"{given.recipe} on {data.name}, {len(data.real):,} real rows of {'x'.join(map(str, data.image_shape))}", parts)
+    print_parts(f"{given.recipe} on {data.name}, {len(data.real):,} real rows of {'x'.join(map(str, data.image_shape))}", parts, names)
     print(cost.text(given.run.generations) if cost else "This recipe's trainer states no budget in images, so there is no estimate.")

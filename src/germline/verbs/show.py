@@ -6,7 +6,7 @@ from germline import registry
 from germline.chain import Chain
 from germline.core import digest
 from germline.measure import measured
-from germline.report.effective import effective
+from germline.report.effective import effective, of_config
 from germline.report.terminal import print_measurements, print_parts
 from germline.verbs.arguments import Name, print_json, run_folders
 
@@ -29,7 +29,7 @@ def show(name: Name, json: bool = False) -> None:
         return
     for path in run_folders([Path(name)]):
         rows = [(generation.number, measured(generation)) for generation in Chain(path).generations()]
-        guidance = effective(Chain(path).config.get("parts"))
+        guidance = of_config(Chain(path).config)
         if json:
             values = [[value.to_json() for value in values] for _, values in rows]
             print_json({"run": str(path), "guidance": guidance and guidance.to_json(), "generations": values})

@@ -1,5 +1,6 @@
 """All arms of a study."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from germline.core.errors import BadInput, GermlineError
 from germline.core.protocols import Metric
 from germline.core.recipe import Recipe
 from germline.diffusion.model import ClassModel
+from germline.flags import counted, preset_of, sided
 from germline.plan import Plan, plan
 from germline.registry import DataFlags, plain
 from germline.report.compare import Comparison, arm_name, caveat, compare
@@ -77,7 +79,7 @@ def study(
         raise BadInput(f"--seeds must be at least 1, but is {seeds}.")
     flags = data_of(name, real_images)
     folder = out or FOLDER / name.rsplit(":", 1)[-1]
-    arms = arms_of(name, sweep, preset, folder, seeds, flags)
+    arms, flags = arms_of(name, sweep, preset, folder, seeds, flags)
     if against:
         registry.find(against, {name_of(arm): arm for arm in arms}, "arm")
     if dry_run:
@@ -128,13 +130,14 @@ def data_of(name: str, given: StudyData) -> DataFlags:
     return DataFlags(**{**vars(given), "data": own if given.data == OWN else given.data})
 
 
-def arms_of(name: str, sweeps: tuple[str, ...], preset: str, folder: Path, seeds: int, flags: DataFlags) -> list[Arm[ClassModel]]:
-    """Return the arms, seed by seed; a swept arm is an ordinary run of its recipe, so every verb can rebuild it.
+def arms_of(
+    name: str, sweeps: tuple[str, ...], preset: str, folder: Path, seeds: int, flags: DataFlags
+) -> tuple[list[Arm[ClassModel]], DataFlags]:
+    """Return the arms, seed by seed, and their data's flags; a swept arm is an ordinary run of its recipe, so every verb can rebuild it.
 
     Raises:
         BadInput: there is no such study or recipe, or a study was given what only a recipe can take.
     """
-    data: dict[str, Json] = {"data": plain(flags)}
     studies = registry.study_names()
     if name in studies:
         if sweeps or preset != "embedded":
@@ -144,13 +147,37 @@ def arms_of(name: str, sweeps: tuple[str, ...], preset: str, folder: Path, seeds
         if not registry.is_recipe(name):
             registry.find(name, {**studies, **registry.recipe_names()}, "study or recipe")
         brought = registry.packages(name, flags.data)
-        swept = sweep.arms_of(name, sweeps, preset)
+        swept, flags = settled(sweep.arms_of(name, sweeps, preset_for(name, sweeps, preset)), flags)
         made = {
             arm: (registry.function_of(name)(**kwargs), {"recipe": name, "kwargs": plain(kwargs), **brought})
             for arm, kwargs in swept.items()
         }
-    return [
+    data: dict[str, Json] = {"data": plain(flags)}
+    arms = [
         Arm(place(folder, arm, seed, seeds), recipe, seed, {**names, **data})
         for seed in range(seeds)
         for arm, (recipe, names) in made.items()
     ]
+    return arms, flags
+
+
+def preset_for(name: str, sweeps: tuple[str, ...], preset: str) -> str:
+    """Return the preset; where none is named and a model is, that of pipelines."""
+    return preset if preset != "embedded" else preset_of(name, [f"--{sweep.removeprefix('--')}" for sweep in sweeps])
+
+
+def settled(swept: Mapping[str, dict[str, object]], flags: DataFlags) -> tuple[dict[str, dict[str, object]], DataFlags]:
+    """Return the arms' keyword arguments and their data's flags, with what was left to a pipeline or to the data.
+
+    Raises:
+        BadInput: the arms' pipelines have images of different sizes.
+    """
+    sides = {arm: sided(kwargs, flags) for arm, kwargs in swept.items()}
+    sizes = {of.size for _, of in sides.values()}
+    if len(sizes) > 1:
+        raise BadInput(f"The arms' pipelines make images of different sides, {', '.join(map(str, sizes))}; give one for all with --size.")
+    flags = next(of for _, of in sides.values())
+    if all(kwargs.get("n", 0) is not None for kwargs, _ in sides.values()):
+        return {arm: kwargs for arm, (kwargs, _) in sides.items()}, flags
+    data = flags.load()
+    return {arm: counted(kwargs, data) for arm, (kwargs, _) in sides.items()}, flags
