@@ -31,7 +31,7 @@ from germline.samplers import SamplePipeline
 from germline.theory.guided_gaussian import effective_scale
 from tiny_pipelines import SIDE, saved
 
-ROWS, REAL = 20, 8
+ROWS, REAL = 48, 8
 TINY = ["--images", "8", "--batch", "4", "--steps", "3", "--real", str(REAL)]
 
 
@@ -153,7 +153,8 @@ def test_the_levels_are_those_that_the_pipeline_visits(kind, pipelines):
     assert len(grid) == 8
     assert grid[-1] == 0
     assert [sampler.scale()(sigma) for sigma in grid[:-1]] == [running(sigma) for sigma in grid[:-1]]
-    assert grid[:-1] == pytest.approx([opened.process.sigma(float(t)) for t in method.timesteps], rel=1e-6) or kind == "sd3"
+    if kind != "sd3":  # its first level is noise alone
+        assert grid[:-1] == pytest.approx([opened.process.sigma(float(t)) for t in method.timesteps], rel=1e-6)
 
 
 def test_matched_is_the_constant_that_moves_means_as_the_schedule_does(pipelines):
