@@ -100,7 +100,7 @@ def _train(job: Job, wanted: Sequence[str]) -> None:
     if last == 0:
         return
     data, unseen = job.rows(TRAINED, job.sizes.variations), job.rows(("held_out",))
-    coder, _ = vae.trained(job.stage("vae", 2e-3), _seeded(lambda: vae.network(job.sizes.vae, job.sizes.groups), 1), data, unseen)
+    coder, _ = vae.trained(job.stage("vae", 1e-3), _seeded(lambda: vae.network(job.sizes.vae, job.sizes.groups), 1), data, unseen)
     means, stds = vae.encoded(coder, data)
     folder.standardised(coder, means.flatten(0, 1), stds.flatten(0, 1))
     if last == 1:

@@ -120,10 +120,11 @@ def _restore(file: Path, network: nn.Module, average: nn.Module, optimizer: torc
         about = json.loads(opened.metadata()["state"])
     for prefix, module in (("network.", network), ("average.", average)):
         module.load_state_dict({name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)})
+    weights = [parameter.detach() for parameter in network.parameters()]  # momenta lie in memory as these do: strides decide last bits
     adam: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith("adam."):
             _, number, what = name.split(".")
-            adam.setdefault(int(number), {})[what] = value
+            adam.setdefault(int(number), {})[what] = value if what == "step" else torch.empty_like(weights[int(number)]).copy_(value)
     optimizer.load_state_dict({"state": adam, "param_groups": optimizer.state_dict()["param_groups"]})
     return State(about["step"], about["seconds"], about["log"])

@@ -45,19 +45,24 @@ def tokenizer(corpus: Iterable[str], words: int, folder: Path) -> CLIPTokenizer:
     (folder / "vocab.json").write_text(json.dumps({START: 0, END: 1}))
     (folder / "merges.txt").write_text("#version: 0.2\n")
     parts = CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt")).backend_tokenizer
-    learnt = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
-    learnt.normalizer, learnt.pre_tokenizer = parts.normalizer, parts.pre_tokenizer
-    letters = sorted({letter for text in corpus for letter in text.lower() if letter.isascii() and not letter.isspace()})
+    found = [word for line in corpus for word, _ in parts.pre_tokenizer.pre_tokenize_str(parts.normalizer.normalize_str(line))]
+    # The library numbers letters that end a word by chance, and ties between merges follow the numbers. So each of them is learnt as a
+    # letter of its own, from the private range of Unicode, which is in order.
+    letters = sorted({letter for word in found for letter in word})
+    last = {letter: chr(0xE000 + number) for number, letter in enumerate(letters)}
+    learnt = Tokenizer(models.BPE())
+    alphabet = [*letters, *last.values()]
     learnt.train_from_iterator(
-        corpus,
-        trainers.BpeTrainer(vocab_size=words, end_of_word_suffix="</w>", initial_alphabet=letters, show_progress=False),
+        (word[:-1] + last[word[-1]] for word in found),
+        trainers.BpeTrainer(vocab_size=words, initial_alphabet=alphabet, limit_alphabet=len(alphabet), show_progress=False),
     )
     model = json.loads(learnt.to_str())["model"]
-    known = sorted(model["vocab"], key=model["vocab"].get)
-    known += [f"{letter}</w>" for letter in letters if f"{letter}</w>" not in model["vocab"]]
-    vocabulary = {word: number for number, word in enumerate([*known, START, END])}  # the end token is the last, as in CLIP
+    back = {private: f"{letter}</w>" for letter, private in last.items()}
+    named = ["".join(back.get(letter, letter) for letter in token) for token in sorted(model["vocab"], key=model["vocab"].get)]
+    merges = [" ".join("".join(back.get(letter, letter) for letter in part) for part in pair) for pair in model["merges"]]
+    vocabulary = {word: number for number, word in enumerate([*named, START, END])}  # the end token is the last, as in CLIP
     (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False))
-    (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{' '.join(pair)}\n" for pair in model["merges"]))
+    (folder / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{merge}\n" for merge in merges))
     special = {"bos_token": START, "eos_token": END, "pad_token": END, "unk_token": END}
     about = {"tokenizer_class": "CLIPTokenizer", "model_max_length": LENGTH, "do_lower_case": True, "add_prefix_space": False, **special}
     (folder / "tokenizer_config.json").write_text(json.dumps(about, indent=2))
@@ -132,7 +137,7 @@ def trained(
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
         rows = torch.from_numpy(rng(0, 0, "text/batch", step).integers(0, len(ids), BATCH))
         error = (model(ids[rows]).last_hidden_state - targets[rows])[:, 1:].square().mean()
-        return error, {"error": float(error)}
+        return error, {"error": float(error.detach())}
 
     return train(stage, model, loss, lambda average: {"alike": _alike(said(average, asked), wanted)})
 

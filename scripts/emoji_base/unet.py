@@ -43,6 +43,7 @@ def schedule() -> DDIMScheduler:
         clip_sample=False,
         set_alpha_to_one=True,
         timestep_spacing="trailing",
+        steps_offset=1,  # of no effect here; diffusers warns of any other
     )
 
 
@@ -71,7 +72,7 @@ def trained(stage: Stage, unet: nn.Module, data: Latents, unseen: Latents) -> tu
     def loss(step: int) -> tuple[Tensor, dict[str, float]]:
         draw = rng(0, 0, "unet/batch", step)
         value = _error(unet, data, draw, bars, BATCH, DROP)
-        return value, {"loss": float(value)}
+        return value, {"loss": float(value.detach())}
 
     def check(average: nn.Module) -> dict[str, float]:
         with torch.inference_mode():

@@ -45,7 +45,7 @@ def trained(stage: Stage, vae: nn.Module, data: Rows, unseen: Rows) -> tuple[nn.
         edges = error.diff(dim=2).abs().mean() + error.diff(dim=3).abs().mean()
         kl = 0.5 * (law.mean.square() + law.var - 1 - law.logvar).mean()
         total = error.abs().mean() + error.square().mean() + GRADIENT * edges + KL * kl
-        return total, {"l1": float(error.abs().mean()), "kl": float(kl)}
+        return total, {"l1": float(error.detach().abs().mean()), "kl": float(kl.detach())}
 
     return train(stage, vae, loss, lambda average: {"psnr": quality(average, unseen)})
 
