@@ -219,7 +219,7 @@ def test_generations_from_the_base_start_from_equal_weights(pipelines, photos):
 
 def chain(folder):
     """A chain whose training leaves a checkpoint after every step; pipeline and pictures lie beside it."""
-    germline.trainers.tune_pipeline.CHECKPOINT_SECONDS = germline.trainers.tune_pipeline.CHECKPOINT_SHARE = 1e-9
+    germline.trainers.tune_pipeline.CHECKPOINT_SECONDS, germline.trainers.tune_pipeline.CHECKPOINT_SHARE = 0.0, 1e9
     flags = DataFlags(str(folder.parent / "photos"), real=REAL, size=SIDE)
     setup = replace(REMEDIED_PIPELINE, model=str(folder.parent / "sd1"), images=12, batch=4, steps=3)
     return Loop.at(folder, redifine(REAL, setup=setup), flags.load())
