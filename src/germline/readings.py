@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from germline.core.balls import held_by
 from germline.core.context import Context
+from germline.core.errors import BadInput
 from germline.core.neighbours import nearest
 from germline.core.pool import Pool
 from germline.core.protocols import Extractor
@@ -18,6 +19,7 @@ from germline.core.verdict import AxisName
 from germline.metrics.frechet import Moments
 
 COPY = 0.05  # share of held-out real rows that lie as near to the real rows as what is called a copy
+REACH = 5  # neighbours of a held-out row that its ball reaches
 DRAWS = 16  # of the bootstrap of a Frechet distance
 
 
@@ -91,8 +93,12 @@ class _Real:
 
     def __init__(self, ctx: Context, space: Extractor) -> None:
         self.held_out, self.real = ctx.data.held_out, ctx.data.real
+        if len(self.held_out) <= REACH:
+            raise BadInput(
+                f"The judge needs more than {REACH} held-out rows, but {ctx.data.name} has {len(self.held_out)}; give more real images."
+            )
         self.x, self.r = (ctx.features(space, pool).astype(np.float64) for pool in (self.held_out, self.real))
-        self.radii = nearest(self.x, self.x, 5, exclude_self=True)[1]
+        self.radii = nearest(self.x, self.x, REACH, exclude_self=True)[1]
         to_real = nearest(self.x, self.r)[1][:, 0]
         self.copy = float(np.quantile(to_real, COPY))
         self.novelty = float(np.log(np.maximum(to_real, 1e-9)).mean())
