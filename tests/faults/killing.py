@@ -12,9 +12,11 @@ import germline.core.atomic
 import germline.trainers.training
 from conftest import gaussian_recipe, gaussian_splits
 from germline.core.recipe import Recipe
-from germline.data import digits
+from germline.data import digits, toy_digits
 from germline.loop import Loop
 from germline.mixers import Replace
+from germline.recipes.chain_setup import TOY
+from germline.recipes.redifine import redifine
 from germline.samplers import Denoised
 from germline.trainers import TrainDenoiser
 
@@ -36,8 +38,16 @@ def network(folder: Path) -> Loop:
     return Loop.at(folder, recipe, digits())
 
 
+def fine_tuned(folder: Path) -> Loop:
+    """A Chain of Diffusion on the 8x8 toy, with a checkpoint at every step, of its base too."""
+    germline.trainers.training.CHECKPOINT_SECONDS = 0.0
+    setup = dataclasses.replace(TOY, base_images=512, images=192, rank=4, steps=3)
+    return Loop.at(folder, redifine(300, 0.5, setup), toy_digits())
+
+
 def pausing(name: str, generation: int, moment: str, here):
-    """``replacing`` that, at the moment, reports and waits to be killed."""
+    """``replacing`` that, at the moment, reports and waits to be killed; generation -1 stands for the cache beside the runs."""
+    there = f"gen_{generation:03d}" if generation >= 0 else ".cache"
 
     def pause() -> None:
         here.send(os.getpid())
@@ -45,7 +55,7 @@ def pausing(name: str, generation: int, moment: str, here):
 
     @contextmanager
     def replacing(path: Path):
-        hit = path.name.startswith(name) and f"gen_{generation:03d}" in path.parts
+        hit = path.name.startswith(name) and there in path.parts
         if hit and moment == "before":
             pause()
         with REPLACING(path) as temporary:

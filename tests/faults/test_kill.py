@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from killing import MOMENTS, gaussian, kill_at, network, table
+from killing import MOMENTS, fine_tuned, gaussian, kill_at, network, table
 
 from germline.chain import Chain
 
@@ -45,3 +45,25 @@ def test_eight_kills_of_a_network_chain(tmp_path):
     assert all(hits[stage, moment] for stage in UNET_STAGES for moment in MOMENTS), table(hits, UNET_STAGES)
     *_, last = network(tmp_path / "killed").run(1)
     assert last.digest == Chain(tmp_path / "calm")[1].digest
+
+
+CHAIN_STAGES = {
+    "base, a checkpoint": ("train.safetensors", -1),
+    "fine-tune, a checkpoint": ("train.safetensors", 1),
+    "between": ("model.safetensors", 1),
+    "sample, a block": ("rows_", 1),
+}
+
+
+@pytest.mark.slow
+def test_sixteen_kills_of_a_chain_of_diffusion(tmp_path):
+    """In the training of its base, in a fine-tuning, in sampling, and between the two."""
+    list(fine_tuned(tmp_path / "undisturbed" / "calm").run(1))
+    hits = Counter()
+    for stage, (name, generation) in CHAIN_STAGES.items():
+        for moment in MOMENTS:
+            hits[stage, moment] += kill_at(fine_tuned, tmp_path / "disturbed" / "killed", 1, name, generation, moment)
+    print(table(hits, CHAIN_STAGES))
+    assert all(hits[stage, moment] for stage in CHAIN_STAGES for moment in MOMENTS), table(hits, CHAIN_STAGES)
+    *_, last = fine_tuned(tmp_path / "disturbed" / "killed").run(1)
+    assert last.digest == Chain(tmp_path / "undisturbed" / "calm")[1].digest
