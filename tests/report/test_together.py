@@ -47,7 +47,18 @@ def test_it_is_spearmans_for_every_seed_and_an_interval_over_seeds():
     expected = over_seeds([spearmanr(distances[seed], oles[seed]).statistic for seed in range(3)])
     assert found.rho.mean == pytest.approx(expected.mean)
     assert found.rho.low == pytest.approx(expected.low)
-    assert table_of([found]).rows[0][0] == "OLE (y)"
+    low, high = max(expected.low, -1), min(expected.high, 1)
+    shown = f"{expected.mean:+.2f} [{low:+.2f}, {high:+.2f}]".replace("-", "\N{MINUS SIGN}")
+    assert table_of([found]).rows == (("OLE (y)", shown, "5"),)
+
+
+def test_one_measure_at_two_numbers_of_neighbours_has_two_names():
+    def values(arm):
+        return (*measured(arm, arm), *(Measurement("coverage", sign * arm, "samples", 50, "y", k) for k, sign in ((1, 1), (5, -1))))
+
+    group = Group(None, tuple(Fake(str(arm), (Measured(0, ((), values(arm))),)) for arm in range(6)))
+    rows = {row[0]: row[1] for row in table_of(correlations(group)).rows}
+    assert rows == {"Coverage (y, k = 1)": "+1.00", "Coverage (y, k = 5)": "\N{MINUS SIGN}1.00", "OLE (y)": "+1.00"}
 
 
 def test_a_measure_that_orders_the_arms_alike_is_found_and_one_against_them_too():

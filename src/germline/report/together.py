@@ -12,7 +12,6 @@ from germline.report import glossary
 from germline.report.arms import Group, Run
 from germline.report.compare import FIRST
 from germline.report.tables import Table
-from germline.report.text import number
 
 FEWEST = 5  # of four arms, one order in twelve is as good as perfect by chance
 What = tuple[str, str | None, int | None, int | None, int | None]
@@ -27,6 +26,7 @@ class Correlation:
 
     metric: str
     extractor: str | None
+    k: int | None
     distance: str
     arms: int
     rho: Interval
@@ -52,8 +52,7 @@ def table_of(found: Sequence[Correlation]) -> Table | None:
     """Return the correlations as a table, a row a measure; None where there are none."""
     if not found:
         return None
-    titles = [glossary.title(one.metric) + (f" ({one.extractor})" if one.extractor else "") for one in found]
-    rows = tuple((title, _text(one.rho), str(one.arms)) for title, one in zip(titles, found, strict=True))
+    rows = tuple((_title(one), _text(one.rho), str(one.arms)) for one in found)
     return Table(("measure", f"rank correlation with {glossary.title(found[0].distance)}", "arms"), rows)
 
 
@@ -78,9 +77,15 @@ def _correlation(what: What, distance: What, measured: dict[int, list[dict[What,
             return None
         rhos.append(float(np.corrcoef(ranks)[0, 1]))
         most = max(most, len(pairs))
-    return Correlation(what[0], what[1], distance[0], most, over_seeds(rhos)) if rhos else None
+    return Correlation(what[0], what[1], what[3], distance[0], most, over_seeds(rhos)) if rhos else None
+
+
+def _title(one: Correlation) -> str:
+    facts = ", ".join(fact for fact in (one.extractor or "", f"k = {one.k}" if one.k else "") if fact)
+    return glossary.title(one.metric) + (f" ({facts})" if facts else "")
 
 
 def _text(rho: Interval) -> str:
-    mean = f"{rho.mean:+.2f}"
-    return mean if rho.low is None or rho.high is None else f"{mean} [{number(max(rho.low, -1.0))}, {number(min(rho.high, 1.0))}]"
+    """Return "+0.67 [+0.64, +0.70]", the ends within -1 to 1, with real minus signs."""
+    ends = "" if rho.low is None or rho.high is None else f" [{max(rho.low, -1.0):+.2f}, {min(rho.high, 1.0):+.2f}]"
+    return f"{rho.mean:+.2f}{ends}".replace("-", "\N{MINUS SIGN}")
