@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal, cast
 
 import numpy as np
-from jaxtyping import Float, Float64, UInt8
+from jaxtyping import Float64
 
 from germline.core import digest, foreign
 from germline.core.context import Context
 from germline.core.errors import BadInput
 from germline.core.pool import Pool
-from germline.pipelines.device import best, on
 from germline.scorers.images import cropped
-from germline.scorers.kept import Score, kept
+from germline.scorers.kept import kept
 from germline.scorers.library import from_folder, only
 from germline.scorers.prompts import cleaned, told
-from germline.scorers.towers import BATCH, Clip, Towers, cosines
+from germline.scorers.towers import BATCH, Clip, Towers, by_cosines
 from germline.scorers.words import tokenizer
 
 
@@ -57,18 +54,7 @@ class ClipScore:
 
     def __call__(self, pool: Pool, ctx: Context) -> Float64[np.ndarray, " n"]:
         """Return one cosine a row."""
-        return kept(self, pool, told("ClipScore", pool, ctx, self.template), ctx, self._opened, BATCH)
-
-    @contextmanager
-    def _opened(self) -> Iterator[Score]:
-        towers = only(_towers, self)
-        with on(best(), towers.model):
-
-            def score(images: UInt8[np.ndarray, "b h w c"], prompts: list[str]) -> Float[np.ndarray, " b"]:
-                found: np.ndarray = cosines(towers.images(images), towers.prompts(prompts)).numpy()
-                return found
-
-            yield score
+        return kept(self, pool, told("ClipScore", pool, ctx, self.template), ctx, lambda: by_cosines(only(_towers, self)), BATCH)
 
 
 def _towers(scorer: ClipScore) -> Towers:

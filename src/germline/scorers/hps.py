@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Float64, UInt8
+from jaxtyping import Float64
 
 from germline.core import digest, foreign
 from germline.core.context import Context
 from germline.core.pool import Pool
-from germline.pipelines.device import best, on
 from germline.scorers.images import Resize, padded
-from germline.scorers.kept import Score, kept
+from germline.scorers.kept import kept
 from germline.scorers.library import only
 from germline.scorers.open_clip import Sizes, opened
 from germline.scorers.prompts import cleaned, told
-from germline.scorers.towers import BATCH, Towers, cosines
+from germline.scorers.towers import BATCH, Towers, by_cosines
 from germline.scorers.words import tokenizer
 
 
@@ -74,18 +71,7 @@ class HPS:
 
     def __call__(self, pool: Pool, ctx: Context) -> Float64[np.ndarray, " n"]:
         """Return one cosine a row."""
-        return kept(self, pool, told("HPS", pool, ctx, self.template), ctx, self._opened, BATCH)
-
-    @contextmanager
-    def _opened(self) -> Iterator[Score]:
-        towers = only(_towers, self)
-        with on(best(), towers.model):
-
-            def score(images: UInt8[np.ndarray, "b h w c"], prompts: list[str]) -> Float[np.ndarray, " b"]:
-                found: np.ndarray = cosines(towers.images(images), towers.prompts(prompts)).numpy()
-                return found
-
-            yield score
+        return kept(self, pool, told("HPS", pool, ctx, self.template), ctx, lambda: by_cosines(only(_towers, self)), BATCH)
 
 
 def _towers(scorer: HPS) -> Towers:

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-from jaxtyping import Float, Float64, UInt8
+from jaxtyping import Float64
 
 from germline.core import digest, foreign
 from germline.core.context import Context
 from germline.core.pool import Pool
-from germline.pipelines.device import best, on
 from germline.scorers.clip_score import clip
-from germline.scorers.kept import Score, kept
+from germline.scorers.kept import kept
 from germline.scorers.library import only
 from germline.scorers.prompts import told
-from germline.scorers.towers import BATCH, Towers, cosines
+from germline.scorers.towers import BATCH, Towers, by_cosines
 from germline.scorers.words import tokenizer
 
 
@@ -54,19 +51,9 @@ class PickScore:
 
     def __call__(self, pool: Pool, ctx: Context) -> Float64[np.ndarray, " n"]:
         """Return one score a row."""
-        return kept(self, pool, told("PickScore", pool, ctx, self.template), ctx, self._opened, BATCH)
-
-    @contextmanager
-    def _opened(self) -> Iterator[Score]:
-        towers = only(_towers, self)
-        with on(best(), towers.model):
-            scale = float(towers.clip.logit_scale.exp())
-
-            def score(images: UInt8[np.ndarray, "b h w c"], prompts: list[str]) -> Float[np.ndarray, " b"]:
-                found: np.ndarray = (scale * cosines(towers.images(images), towers.prompts(prompts))).numpy()
-                return found
-
-            yield score
+        return kept(
+            self, pool, told("PickScore", pool, ctx, self.template), ctx, lambda: by_cosines(only(_towers, self), scaled=True), BATCH
+        )
 
 
 def _towers(scorer: PickScore) -> Towers:

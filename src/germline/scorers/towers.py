@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
@@ -13,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from germline.core.errors import BadInput
-from germline.pipelines.device import best
+from germline.pipelines.device import best, on
+from germline.scorers.kept import Score
 from germline.scorers.library import TYPES
 from germline.scorers.words import Tokens, tokens
 
@@ -125,3 +127,16 @@ def cosines(a: Float32[Tensor, "n d"], b: Float32[Tensor, "n d"]) -> Float32[Ten
     """Return the cosine of each pair of unit rows."""
     out: Tensor = (a * b).sum(-1)
     return out
+
+
+@contextmanager
+def by_cosines(towers: Towers, scaled: bool = False) -> Iterator[Score]:
+    """Yield what scores images by the cosine to their prompts, times exp(logit scale) if ``scaled``; the network is on the best device."""
+    with on(best(), towers.model):
+        scale = float(towers.clip.logit_scale.exp()) if scaled else 1.0
+
+        def score(images: UInt8[np.ndarray, "b h w c"], prompts: list[str]) -> Float32[np.ndarray, " b"]:
+            found: np.ndarray = (scale * cosines(towers.images(images), towers.prompts(prompts))).numpy()
+            return found
+
+        yield score
