@@ -140,6 +140,9 @@ def test_the_studies_hold_every_arm_once_and_their_matches():
             assert guidance == GuidanceSchedule("exp_floor", float(scale), 3.0, "step")
         else:
             assert guidance == float(scale) if kind != "matched" else 1 < guidance < float(scale)
+    default = dict(registry.study_names()["redifine-default"]())
+    assert default == {name: toy[name] for name in ("constant-1", "constant-2", "drop-2", "schedule-2", "both-2", "matched-2")}
+    assert default["both-2"] == redifine(300, setup=REMEDIED_TOY)
     main_arms = dict(registry.study_names()["redifine"]())
     assert set(main_arms) == {"constant-1", "constant-2", "drop-2", "schedule-2", "both-2", "matched-2", "reload"}
 

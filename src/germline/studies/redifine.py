@@ -30,6 +30,12 @@ def redifine_toy() -> Arms:
         yield from arms(TOY, 300, scale)
 
 
+def redifine_default() -> Arms:
+    """The frozen default and its controls at its own scale, on the toy's network; other sets by --data NAME --size 8 --real 300."""
+    yield "constant-1", chain_of_diffusion(300, setup=TOY)
+    yield from arms(TOY, 300, remedied(TOY).guidance_scale)
+
+
 def redifine() -> Arms:
     """The main arms on the compact U-Net: constant 1, constant s_eff, constant 2, drop only, schedule only, both; save-and-reload."""
     yield "constant-1", chain_of_diffusion(setup=replace(EMBEDDED, guidance_scale=1.0))
