@@ -261,3 +261,23 @@ def test_a_late_prediction_says_so(opened, capsys):
     list(opened.run(2))
     assert main(["guidance", str(opened.chain.path)]) == 0
     assert "foretold when generations 0 to 2 were finished" in capsys.readouterr().out
+
+
+def test_several_runs_are_foretold_and_counted_together(tmp_path, monkeypatch, capsys):
+    made = {name: loop(tmp_path / "runs" / name, guidance_scale=scale) for name, scale in (("low", 1.1), ("high", 1.5), ("late", 1.5))}
+    list(made["late"].run(1))
+    monkeypatch.setattr(registry, "runs_under", lambda path: [one.chain.path for one in made.values()])
+    monkeypatch.setattr(registry, "open_run", lambda path: registry.Run(path.name, made[path.name].chain, made[path.name].recipe, DATA))
+    folder = str(tmp_path / "runs")
+    assert main(["guidance", folder]) == 0
+    assert "0 of 0 runs took the side foretold; 1 were foretold late" in capsys.readouterr().out
+    for name in ("low", "high"):
+        list(made[name].run(3))
+    assert main(["guidance", folder]) == 0
+    said = capsys.readouterr().out
+    assert said.endswith("2 of 2 runs took the side foretold; 1 were foretold late and are not counted\n")
+    assert "low:\n" in said
+    assert main(["guidance", folder, "--json"]) == 0
+    assert [one["observed_side"] for one in json.loads(capsys.readouterr().out)] == ["blur", "exaggerate", "exaggerate"]
+    assert main(["guidance", folder, "--figure", str(tmp_path / "figure.html")]) == 1
+    assert "--figure draws one run, but there are 3" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """What guidance will do to a chain, from its generation 0."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from germline import registry
@@ -10,16 +11,17 @@ from germline.core.digest import Json
 from germline.core.errors import BadInput
 from germline.guidance import SCALES, foretold, leak, observed, predict, side_of
 from germline.registry import plain
+from germline.report.figures import Figure
 from germline.report.foretold import foretold_figure, page
 from germline.report.text import number
-from germline.verbs.arguments import Name, print_json, run_folders
+from germline.verbs.arguments import Paths, print_json, run_folders
 
 FILE = "guidance.json"
 AHEAD = 6  # generations that are foretold where fewer are finished
 
 
 def guidance(
-    run: Name, scales: tuple[float, ...] = SCALES, rows: int = 300, figure: Path | None = None, observe: bool = True, json: bool = False
+    runs: Paths, scales: tuple[float, ...] = SCALES, rows: int = 300, figure: Path | None = None, observe: bool = True, json: bool = False
 ) -> None:
     """Foretell from generation 0 which way each guidance scale takes a chain: blur, hold or exaggerate; and recommend one.
 
@@ -33,16 +35,39 @@ def guidance(
     again, it is read and held against the generations that are there. The model behind it is ours: theory/growth.py.
 
     Args:
-        run: the run folder (also its name in ./runs).
+        runs: run folders, or folders that hold some (also their names in ./runs).
         scales: guidance scales to draw at, the first 1.
         rows: samples at each scale; they are cached beside the run, not in it.
-        figure: write the prediction over the observed chain to this HTML file.
+        figure: write the prediction over the observed chain of one run to this HTML file.
         observe: measure the generations that are there.
-        json: print JSON.
+        json: print JSON, of several runs a list.
+
+    Raises:
+        BadInput: a run that nothing can be foretold of, or a figure of several.
     """
-    opened = registry.open_run(run_folders([Path(run)])[0])
+    folders = run_folders(runs)
+    if figure is not None and len(folders) > 1:
+        raise BadInput(f"--figure draws one run, but there are {len(folders)}; name one of them.")
+    found = []
+    for path in folders:
+        opened = registry.open_run(path)
+        said, seen = _foretold(opened, scales, rows), observed(opened.chain, opened.data) if observe else []
+        found.append({"run": str(path), **said, "observed": list(seen), "observed_side": side_of(seen)})
+        if figure is not None:
+            write_bytes(figure, page(_drawn(said, seen), f"{opened.name}: foretold and observed").encode())
+        if not json:
+            for line in [*([f"{path.name}:"] if len(folders) > 1 else []), *text(said, seen)]:
+                print(line, flush=True)
+    if json:
+        print_json(found[0] if len(found) == 1 else found)
+    elif len(found) > 1:
+        print(_right(found))
+
+
+def _foretold(opened: registry.Run, scales: tuple[float, ...], rows: int) -> dict[str, Json]:
+    """Return the prediction that lies in the run, or make one and seal it."""
     if opened.recipe is None:
-        raise BadInput(f"{run} was adopted from folders: it has no sampler to draw other scales with.")
+        raise BadInput(f"{opened.chain.path} was adopted from folders: it has no sampler to draw other scales with.")
     asked: dict[str, Json] = {"scales": list(scales), "rows": rows}
     said = _kept(opened.chain, asked)
     if said is None:
@@ -50,34 +75,41 @@ def guidance(
         about: dict[str, Json] = {"asked": asked, "generation_0": opened.chain[0].digest, "finished": len(opened.chain)}
         said = {**about, "prediction": plain(made), "leak": leak(opened.recipe, opened.chain, opened.data, rows)}
         sealed.write(opened.chain.path / FILE, said)
+    return said
+
+
+def _drawn(said: dict[str, Json], seen: Sequence[float]) -> Figure:
+    prediction, own = _prediction(said)
+    ahead, most = max(AHEAD, len(seen)), _number(prediction["most"])
+    curves = {f"scale {_number(at['scale']):g}": foretold(_number(at["growth"]), ahead, most) for at in _scales(prediction)}
+    return foretold_figure(curves, foretold(_number(own["growth"]), ahead, most), seen)
+
+
+def _right(found: Sequence[dict[str, Json]]) -> str:
+    """Return how many of several runs took the side that was foretold of them before generation 1."""
+    ahead = [one for one in found if one["observed_side"] is not None and one["finished"] == 1]
+    right = sum(_prediction(one)[1]["likely"] == one["observed_side"] for one in ahead)
+    late = len([one for one in found if one["finished"] != 1])
+    return f"{right} of {len(ahead)} runs took the side foretold" + (f"; {late} were foretold late and are not counted" if late else "")
+
+
+def _prediction(said: dict[str, Json]) -> tuple[dict[str, Json], dict[str, Json]]:
+    """Return the prediction, and what it says of the run's own sampler."""
     prediction = said["prediction"]
     assert isinstance(prediction, dict)
     own = prediction["own"]
     assert isinstance(own, dict)
-    seen = observed(opened.chain, opened.data) if observe else []
-    ahead = max(AHEAD, len(seen))
-    if figure is not None:
-        most = _number(prediction["most"])
-        curves = {f"scale {_number(at['scale']):g}": foretold(_number(at["growth"]), ahead, most) for at in _scales(prediction)}
-        drawn = foretold_figure(curves, foretold(_number(own["growth"]), ahead, most), seen)
-        write_bytes(figure, page(drawn, f"{opened.name}: foretold and observed").encode())
-    if json:
-        return print_json({"run": run, **said, "observed": list(seen), "observed_side": side_of(seen)})
-    for line in text(said, seen):
-        print(line)
+    return prediction, own
 
 
 def text(said: dict[str, Json], seen: list[float]) -> list[str]:
     """Return a prediction in words, and what came of it."""
-    prediction, finished = said["prediction"], said["finished"]
-    assert isinstance(prediction, dict)
+    (prediction, own), finished = _prediction(said), said["finished"]
     known = "before any generation after 0" if finished == 1 else f"when generations 0 to {int(_number(finished)) - 1} were finished"
     lines = [f"foretold {known}, from {prediction['rows']} rows at each scale in {prediction['classes']} classes"]
     lines.append(f"h, what training absorbs: {_range(prediction['h'])}")
     lines.append(f"s*, the scale that holds: {_range(prediction['critical'])}")
     lines += [f"  scale {_number(at['scale']):g}: growth {_range(at, 'growth')}, {_side(at)}" for at in _scales(prediction)]
-    own = prediction["own"]
-    assert isinstance(own, dict)
     like = "" if own["scale"] is None else f", as a constant {number(_number(own['scale']))}"
     lines.append(f"this run's own sampler: growth {_range(own, 'growth')}{like}, {_side(own)}")
     start = prediction["start"]
