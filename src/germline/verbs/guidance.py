@@ -48,11 +48,11 @@ def guidance(
     folders = run_folders(runs)
     if figure is not None and len(folders) > 1:
         raise BadInput(f"--figure draws one run, but there are {len(folders)}; name one of them.")
-    found = []
+    found: list[dict[str, Json]] = []
     for path in folders:
         opened = registry.open_run(path)
         said, seen = _foretold(opened, scales, rows), observed(opened.chain, opened.data) if observe else []
-        found.append({"run": str(path), **said, "observed": list(seen), "observed_side": side_of(seen)})
+        found.append({"run": str(path), **said, "observed": [*seen], "observed_side": side_of(seen)})
         if figure is not None:
             write_bytes(figure, page(_drawn(said, seen), f"{opened.name}: foretold and observed").encode())
         if not json:
