@@ -49,3 +49,31 @@ def test_the_python_of_the_readme_runs_but_for_its_budget(tmp_path, monkeypatch)
     monkeypatch.chdir(tmp_path)
     exec(compile(small, "README.md", "exec"), {})
     assert (tmp_path / "runs" / "entropy" / "gen_001" / "metrics.json").exists()
+
+
+CHOICES = [line for line in (ROOT / "docs" / "choose.md").read_text().splitlines() if re.match(r"\| (?!-|your case)", line)]
+MEASURED = r"[-+]?[\d.]+ (?:\[[-+.\d, ]+\]|of \d+)|[\d.]+ %"
+
+
+@pytest.mark.parametrize("line", CHOICES, ids=lambda line: line.split("|")[1].strip())
+def test_every_line_of_choose_quotes_a_number_that_stands_in_the_section_it_links_to(line):
+    said = line.split("|")[3]
+    links = re.findall(r"\]\(([\w/.-]+)#([\w-]+)\)", said)
+    numbers = re.findall(MEASURED, said)
+    assert len(links) == 1, "one link a line"
+    assert numbers, "no measured number"
+    page, anchor = links[0]
+    section = _section(ROOT / "docs" / page, anchor)
+    for number in numbers:
+        assert number in section, f"{number} does not stand in {page}#{anchor}"
+
+
+def _section(page, anchor):
+    """Return the text below the heading that GitHub gives this anchor, subheadings included."""
+    lines = page.read_text().splitlines()
+    headings = {i: len(line) - len(line.lstrip("#")) for i, line in enumerate(lines) if re.match(r"#+ ", line)}
+    named = [i for i in headings if re.sub(r"[^\w\- ]", "", lines[i].lstrip("# ").lower()).replace(" ", "-") == anchor]
+    assert named, f"{page.name} has no heading #{anchor}"
+    start = named[0]
+    ends = [i for i, level in headings.items() if i > start and level <= headings[start]]
+    return "\n".join(lines[start : min(ends, default=len(lines))])
