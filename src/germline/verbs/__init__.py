@@ -7,6 +7,7 @@ from germline.verbs.best import best
 from germline.verbs.check import check
 from germline.verbs.cite import cite
 from germline.verbs.doctor import doctor
+from germline.verbs.evaluate import evaluate
 from germline.verbs.export import export
 from germline.verbs.fork import fork
 from germline.verbs.grid import grid
@@ -42,6 +43,7 @@ VERBS: dict[str, Callable[..., None]] = {
         adopt,
         cite,
         doctor,
+        evaluate,
         prompts,
         serve,
     )

@@ -1,0 +1,139 @@
+"""The page of an evaluation: what every prompt looks like round by round, and how scores moved, in pairs. It needs no script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from germline.core.atomic import write_bytes
+from germline.report.figures import colour
+from germline.report.tables import Facts, Table
+from germline.report.text import number
+
+HERE = Path(__file__).parent
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 340, 190, 46, 10, 10, 30  # of a curve, in its own units
+
+
+@dataclass(frozen=True)
+class Point:
+    """A round's value with its interval, where there is one."""
+
+    round: int
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """An arm's values over its rounds."""
+
+    arm: str
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Where a point stands in the picture; without an interval ``low`` and ``high`` are its own height."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """An arm's curve as it is drawn."""
+
+    arm: str
+    paint: str
+    line: str
+    marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Curves in one picture, with the heights and the texts of its axes; ``zero`` is the height of no difference."""
+
+    curves: tuple[Drawn, ...]
+    across: tuple[tuple[float, str], ...]
+    up: tuple[tuple[float, str], ...]
+    zero: float
+    width: int = WIDTH
+    height: int = HEIGHT
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What one scorer says: a heading, a sentence, a picture where there are rounds, a table of models and one of categories."""
+
+    title: str
+    note: str
+    plot: Plot | None
+    table: Table
+    categories: Table | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A prompt and its first image of every model, as data URIs."""
+
+    prompt: str
+    category: str
+    uris: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that the page shows; ``columns`` are the models of the pictures."""
+
+    title: str
+    lead: str
+    columns: tuple[str, ...]
+    asked: tuple[Asked, ...]
+    panels: tuple[Panel, ...]
+    facts: tuple[Facts, ...]
+
+
+def write(page: Page, out: Path) -> None:
+    """Write the page: one file that needs no network.
+
+    Raises:
+        GermlineError: the file cannot be written.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    css = Markup((HERE / "page.css").read_text())  # our own file: nothing of a user's in it
+    write_bytes(out, environment.get_template("evaluated.html").render(page=page, css=css).encode())
+
+
+def plotted(curves: Sequence[Curve]) -> Plot | None:
+    """Return the picture of curves; None where no arm has two rounds."""
+    points = [point for curve in curves for point in curve.points]
+    if max((len(curve.points) for curve in curves), default=0) < 2:
+        return None
+    ends = [end for p in points for end in (p.value, p.low, p.high) if end is not None] + [0.0]
+    low, high, last = min(ends), max(ends), max(point.round for point in points)
+    span = (high - low) or 1.0
+
+    def x(round_: int) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * (round_ / max(1, last))
+
+    def y(value: float) -> float:
+        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value - low) / span
+
+    def mark(p: Point) -> Mark:
+        return Mark(x(p.round), y(p.value), y(p.value if p.low is None else p.low), y(p.value if p.high is None else p.high))
+
+    drawn = []
+    for style, curve in enumerate(curves):
+        marks = tuple(map(mark, curve.points))
+        drawn.append(Drawn(curve.arm, colour(style), " ".join(f"{m.x:.1f},{m.y:.1f}" for m in marks), marks))
+    steps = sorted({0, last, last // 2} if last > 1 else {0, last})
+    return Plot(tuple(drawn), tuple((x(r), str(r)) for r in steps), tuple((y(v), number(v)) for v in sorted({low, 0.0, high})), y(0.0))
