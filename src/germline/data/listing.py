@@ -100,7 +100,7 @@ def of_parquet(paths: list[Path]) -> Listing:
     except (pa.ArrowException, OSError) as error:
         raise BadInput(f"{', '.join(map(_shown, paths))} is not a readable Parquet file ({str(error).splitlines()[0]}).") from error
     schema = files[0].schema_arrow
-    image = next((field.name for field in schema if _holds_images(field.type)), None)
+    image = next((field.name for field in schema if holds_images(field.type)), None)
     if image is None:
         raise BadInput(f"{_shown(paths[0])} needs an image column (bytes, or a struct of bytes and path), but has {schema.names}.")
     wanted = [image, *(name for name in ("label", "text") if name in schema.names)]
@@ -130,7 +130,8 @@ def _reader(value: bytes | Mapping[str, object] | None, folder: Path) -> Callabl
     return read
 
 
-def _holds_images(kind: pa.DataType) -> bool:
+def holds_images(kind: pa.DataType) -> bool:
+    """Return whether a column of this type may hold pictures: bytes, or a struct of bytes and path."""
     if pa.types.is_struct(kind):
         return any(kind.field(i).name == "bytes" for i in range(kind.num_fields))
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
@@ -147,14 +148,19 @@ def _class_names(schema: pa.Schema) -> tuple[str, ...]:
 
 def _of_metadata(folder: Path, file: Path) -> Listing:
     try:
-        records = list(_records(file))
+        found = list(records(file))
     except UnicodeDecodeError as error:
         raise BadInput(f"{_shown(file)} is not text in UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8.") from error
-    items = (_item(folder, file, number, record) for number, record in records)
-    return Listing(len(records), items)
+    items = (_item(folder, file, number, record) for number, record in found)
+    return Listing(len(found), items)
 
 
-def _records(file: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
+def records(file: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
+    """Yield the line number and entry of each line of a metadata.jsonl or metadata.csv.
+
+    Raises:
+        BadInput: a line is not JSON.
+    """
     with file.open(encoding="utf-8-sig", newline="") as lines:
         if file.suffix == ".csv":
             yield from ((number, record) for number, record in enumerate(csv.DictReader(lines), 2))

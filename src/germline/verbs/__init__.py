@@ -17,6 +17,7 @@ from germline.verbs.measure import measure
 from germline.verbs.prompts import prompts
 from germline.verbs.report import report
 from germline.verbs.run import run
+from germline.verbs.score import score
 from germline.verbs.serve import serve
 from germline.verbs.show import show
 from germline.verbs.study import study
@@ -44,6 +45,7 @@ VERBS: dict[str, Callable[..., None]] = {
         cite,
         doctor,
         evaluate,
+        score,
         prompts,
         serve,
     )
