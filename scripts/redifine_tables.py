@@ -1,7 +1,9 @@
-"""The tables of docs/results/redifine.md and guidance.md that germline table and germline guidance do not print.
+"""The tables of docs/results/redifine.md and guidance.md that germline table and germline guidance do not print, as Markdown.
 
-python scripts/redifine_tables.py runs/redifine-toy              # last generation, paired differences, courses
+python scripts/redifine_tables.py runs/redifine-toy              # last generation by kind and scale, paired differences, courses
 python scripts/redifine_tables.py runs/redifine-toy --foretold   # what generation 0 foretold of each arm, and which side it took
+
+Runs that are not finished are left out, and named. --unclipped draws generation 0 again, for growths before clipping: seconds a run.
 """
 
 import argparse
@@ -27,8 +29,8 @@ from germline.samplers import Denoised, Reloaded
 from germline.verbs.guidance import FILE
 
 MEASURES = (
-    ("FD-classifier", None),
     ("FD-perceptron", None),
+    ("FD-classifier", None),
     ("recall", None),
     ("coverage", 5),
     ("within_variance", None),
@@ -36,9 +38,20 @@ MEASURES = (
     ("std", None),
     ("agreement", None),
 )
-DIVERSITY = MEASURES[:5]  # what differences are printed of
+COMPARED = MEASURES[:5]
+KINDS = ("constant", "drop", "schedule", "both", "matched")
+PAIRS = (
+    ("drop", "constant"),
+    ("schedule", "constant"),
+    ("both", "constant"),
+    ("matched", "constant"),
+    ("schedule", "matched"),
+    ("both", "matched"),
+    ("both", "schedule"),
+)
 BLIND = ("std", "high_frequency")  # sides that know no classes
 SIDES = ("blur", "exaggerate")
+MISSING = ""
 
 
 def main() -> None:
@@ -46,11 +59,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--foretold", action="store_true", help="hold the sealed predictions against the chains")
+    parser.add_argument("--unclipped", action="store_true", help="with --foretold: the growths before clipping too")
     asked = parser.parse_args()
-    study = opened(asked.folder)
-    last = min(len(run.chain) for seeds in study.values() for run in seeds.values()) - 1
-    for line in foretold(study, last) if asked.foretold else (*ends(study, last), *differences(study, last), *courses(study, last)):
+    study, last = finished(opened(asked.folder))
+    lines = foretold(study, last, asked.unclipped) if asked.foretold else tables(study, last)
+    for line in lines:
         print(line, flush=True)
+
+
+def finished(study: Study) -> tuple[Study, int]:
+    """Return the runs that reached the last generation of any, and its number."""
+    last = max(len(run.chain) for seeds in study.values() for run in seeds.values()) - 1
+    kept = {arm: {seed: run for seed, run in seeds.items() if len(run.chain) > last} for arm, seeds in study.items()}
+    left = [f"{arm}-seed{seed}" for arm, seeds in study.items() for seed in seeds if seed not in kept[arm]]
+    print(f"generation {last}" + (f"; not finished: {', '.join(left)}" if left else ""))
+    return {arm: seeds for arm, seeds in kept.items() if seeds}, last
+
+
+def tables(study: Study, last: int) -> Iterator[str]:
+    """Yield every table but what was foretold."""
+    yield from (*ends(study, last), *differences(study, last), *courses(study, last))
 
 
 def value(run: Run, generation: int, name: str, k: int | None = None) -> float | None:
@@ -59,67 +87,76 @@ def value(run: Run, generation: int, name: str, k: int | None = None) -> float |
     return next((one.value for one in found if one.name == name and one.of == "samples" and k in (None, one.k)), None)
 
 
-def of_seeds(seeds: dict[int, Run], generation: int, name: str, k: int | None) -> list[float]:
-    """Return a measure of every seed; none where one has none."""
-    found = [value(run, generation, name, k) for run in seeds.values()]
-    return [one for one in found if one is not None] if None not in found else []
+def of_seeds(seeds: dict[int, Run], generation: int, name: str, k: int | None) -> dict[int, float]:
+    """Return a measure by seed, of those that have it."""
+    found = {seed: value(run, generation, name, k) for seed, run in seeds.items()}
+    return {seed: one for seed, one in found.items() if one is not None}
 
 
 def ends(study: Study, last: int) -> Iterator[str]:
-    """Yield each arm's means over seeds at the last generation, and how fast the distance grows."""
-    yield f"generation {last}, {max(map(len, study.values()))} seeds"
-    for arm, seeds in study.items():
-        row = [(name, of_seeds(seeds, last, name, k)) for name, k in MEASURES]
-        shown = [f"{name} {text(over_seeds(values))}" for name, values in row if values]
-        yield f"{arm}: {', '.join(shown)}{rate(seeds, last)}"
+    """Yield a table a measure, kinds down and scales across, and one of how fast the distance grows: means over seeds."""
+    for name, k in MEASURES:
+        yield from by_scale(name, {arm: [*of_seeds(seeds, last, name, k).values()] for arm, seeds in study.items()})
+    rates = {arm: [found for run in seeds.values() if (found := rate(run, last)) is not None] for arm, seeds in study.items()}
+    yield from by_scale("slope of ln FD-classifier a generation", rates)
 
 
-def rate(seeds: dict[int, Run], last: int) -> str:
-    """Return ", rate +0.31 [0.25, 0.37]": the slope of ln distance a generation, as report/rates has it."""
-    courses = [[value(run, generation, "FD-classifier") for generation in range(last + 1)] for run in seeds.values()]
-    known = [[math.log(one) for one in course if one is not None and one > 0] for course in courses]
-    whole = [slope(course)[0] for course in known if len(course) == last + 1 >= 3]
-    return f", rate {text(over_seeds(whole), '+')}" if len(whole) == len(seeds) else ""
+def by_scale(title: str, values: dict[str, list[float]]) -> Iterator[str]:
+    """Yield one table; arms whose name is no kind and scale stand in rows of their own."""
+    split = {arm: arm.partition("-")[::2] for arm in values}
+    scales = sorted({scale for kind, scale in split.values() if kind in KINDS}, key=float)
+    yield f"\n{title}\n\n| | {' | '.join(scales)} |\n{'|---' * (len(scales) + 1)}|"
+    for kind in KINDS:
+        cells = [shown(values.get(f"{kind}-{scale}", [])) for scale in scales]
+        if any(cells):
+            yield f"| {kind} | {' | '.join(cells)} |"
+    yield from (f"| {arm} | {shown(values[arm])} |" for arm, (kind, _) in split.items() if kind not in KINDS)
+
+
+def shown(values: Sequence[float]) -> str:
+    """Return a mean with its interval, and how many seeds where there are fewer than three."""
+    if not values:
+        return MISSING
+    return text(over_seeds(values)) + (f" ({len(values)} seed{'s' * (len(values) > 1)})" if len(values) < 3 else "")
+
+
+def rate(run: Run, last: int) -> float | None:
+    """Return the slope of ln distance a generation, as report/rates has it."""
+    course = [value(run, generation, "FD-classifier") for generation in range(last + 1)]
+    logs = [math.log(one) for one in course if one is not None and one > 0]
+    return slope(logs)[0] if len(logs) == last + 1 >= 3 else None
 
 
 def differences(study: Study, last: int) -> Iterator[str]:
-    """Yield arm minus control within a seed at the last generation, and every difference's share of the control's mean."""
+    """Yield arm minus control within a seed at the last generation."""
+    names = [name for name, k in COMPARED]
+    yield f"\n| difference | {' | '.join(names)} |\n{'|---' * (len(names) + 1)}|"
     for arm, control in pairs(study):
-        row = []
-        for name, k in DIVERSITY:
+        cells = []
+        for name, k in COMPARED:
             ours, theirs = of_seeds(study[arm], last, name, k), of_seeds(study[control], last, name, k)
-            if ours and theirs:
-                row.append(f"{name} {text(paired(ours, theirs), '+')}")
-        yield f"{arm} - {control}: {', '.join(row)}"
+            both = sorted(set(ours) & set(theirs))
+            cells.append(text(paired([ours[seed] for seed in both], [theirs[seed] for seed in both]), "+") if both else MISSING)
+        yield f"| {arm} - {control} | {' | '.join(cells)} |"
 
 
 def pairs(study: Study) -> Iterator[tuple[str, str]]:
-    """Yield (arm, control): each remedy against its constant and its match, scale by scale; and the planted effect."""
+    """Yield (arm, control): each remedy against its constant and its match, scale by scale; and the planted effects."""
     for scale in (arm.removeprefix("constant-") for arm in study if arm.startswith("constant-")):
-        names = {kind: f"{kind}-{scale}" for kind in ("constant", "drop", "schedule", "both", "matched")}
-        for arm, control in (
-            ("drop", "constant"),
-            ("schedule", "constant"),
-            ("both", "constant"),
-            ("matched", "constant"),
-            ("schedule", "matched"),
-            ("both", "matched"),
-            ("both", "schedule"),
-        ):
-            if {names[arm], names[control]} <= set(study):
-                yield names[arm], names[control]
-    for arm in ("constant-3", "constant-2"):
-        if {arm, "constant-1"} <= set(study):
-            yield arm, "constant-1"
+        for arm, control in PAIRS:
+            if {f"{arm}-{scale}", f"{control}-{scale}"} <= set(study):
+                yield f"{arm}-{scale}", f"{control}-{scale}"
+    yield from ((arm, "constant-1") for arm in ("constant-1.5", "constant-2", "constant-3") if {arm, "constant-1"} <= set(study))
 
 
 def courses(study: Study, last: int) -> Iterator[str]:
     """Yield each measure over the generations, means over seeds."""
     for name, k in MEASURES:
+        yield f"\n{name}\n\n| | {' | '.join(map(str, range(last + 1)))} |\n{'|---' * (last + 2)}|"
         for arm, seeds in study.items():
-            found = [of_seeds(seeds, generation, name, k) for generation in range(last + 1)]
+            found = [of_seeds(seeds, generation, name, k).values() for generation in range(last + 1)]
             if all(found):
-                yield f"{name}, {arm}: " + " ".join(f"{fmean(values):.3g}" for values in found)
+                yield f"| {arm} | " + " | ".join(f"{fmean(values):.3g}" for values in found) + " |"
 
 
 @dataclass(frozen=True)
@@ -133,84 +170,77 @@ class Cell:
     unclipped: tuple[float, ...]
     moved: dict[str, tuple[float, ...]]
 
+    def says(self, rule: str) -> str:
+        """Return the side that a rule foretells."""
+        if rule == "naive":
+            return SIDES[self.guided]
+        return SIDES[fmean(self.stored if rule == "stored" else self.unclipped) > 1]
+
+    def took(self, of: str) -> str | None:
+        """Return the side that it took by an observable; None where the t-interval holds 0, or under three seeds."""
+        found = over_seeds(self.moved[of])
+        return SIDES[found.mean > 0] if found.excludes_zero else None
+
     @property
-    def took(self) -> str | None:
-        """The side that the displacement of class means took; None within the noise of seeds."""
-        return side(self.moved["displacement"])
+    def sealed(self) -> str:
+        """Return the side that every seed's sealed interval over rows is certain of, or "hold"."""
+        return self.certain[0] if len(set(self.certain)) == 1 else "hold"
 
 
-def side(logs: Sequence[float]) -> str | None:
-    """Return the side of ln(last / first) over seeds; None where its t-interval holds 0, or under three seeds."""
-    found = over_seeds(logs)
-    return SIDES[found.mean > 0] if found.excludes_zero else None
-
-
-def foretold(study: Study, last: int) -> Iterator[str]:
+def foretold(study: Study, last: int, with_unclipped: bool) -> Iterator[str]:
     """Yield h and s* of each network, the cells, and how many of those that took a side each rule had right."""
-    yield from scales(study)
-    found = [cell(arm, seeds, last) for arm, seeds in study.items() if not isinstance(first_of(seeds).recipe.sampler, Reloaded)]
-    for one in found:
-        rules = {"stored": likely(one.stored), "unclipped": likely(one.unclipped), "naive": SIDES[one.guided]}
-        moved = ", ".join(f"{name} {text(over_seeds(logs), '+')}" for name, logs in one.moved.items())
-        blind = ", ".join(f"{name} {side(one.moved[name])}" for name in BLIND)
-        yield f"{one.arm}: stored {fmean(one.stored):.3f}, unclipped {fmean(one.unclipped):.3f}; said {rules}; sealed {one.certain}"
-        yield f"    took {one.took}; {blind}; ln(last / first): {moved}"
-    for of in ("displacement", *BLIND):
-        yield from verdicts(found, of)
+    yield from networks(study)
+    guided = {arm: seeds for arm, seeds in study.items() if not isinstance(first_of(seeds).recipe.sampler, Reloaded)}
+    cells = [cell(arm, seeds, last, with_unclipped) for arm, seeds in guided.items()]
+    rules = ("stored", *(["unclipped"] if with_unclipped else []), "naive")
+    looks = ("displacement", *BLIND)
+    yield f"\n| cell | growth | {' | '.join(rules)} | sealed | {' | '.join(looks)} |\n{'|---' * (len(rules) + len(looks) + 3)}|"
+    for one in cells:
+        growth = f"{fmean(one.stored):.3f}" + (f" ({fmean(one.unclipped):.3f})" if one.unclipped else "")
+        moved = [f"{one.took(of) or 'none'} {text(over_seeds(one.moved[of]), '+')}" for of in looks]
+        yield f"| {one.arm} | {growth} | {' | '.join(map(one.says, rules))} | {one.sealed} | {' | '.join(moved)} |"
+    for of in looks:
+        yield from right(cells, rules, of)
 
 
-def verdicts(found: Sequence[Cell], of: str) -> Iterator[str]:
-    """Yield the share of right sides of each rule among the cells that took one by this observable; and among those where rules differ."""
-    sided = [(one, took) for one in found if (took := side(one.moved[of])) is not None]
-    yield f"by {of}: {len(sided)} of {len(found)} cells took a side"
-    rules = {
-        "stored": lambda one: likely(one.stored),
-        "unclipped": lambda one: likely(one.unclipped),
-        "naive": lambda one: SIDES[one.guided],
-    }
-    for name, rule in rules.items():
-        right = sum(rule(one) == took for one, took in sided)
-        yield f"  {name}: {right} of {len(sided)} right"
-    apart = [(one, took) for one, took in sided if likely(one.stored) != SIDES[one.guided]]
-    yield f"  where stored and naive differ: stored {sum(likely(one.stored) == took for one, took in apart)} of {len(apart)}"
-    certain = [(one, took) for one, took in sided if set(one.certain) in ({"blur"}, {"exaggerate"})]
-    yield f"  where all seeds were sealed as certain of one side: {sum(one.certain[0] == took for one, took in certain)} of {len(certain)}"
+def right(cells: Sequence[Cell], rules: Sequence[str], of: str) -> Iterator[str]:
+    """Yield how many cells each rule had right, of those that took a side by this observable, and of those where the rules differ."""
+    sided = [one for one in cells if one.took(of) is not None]
+    apart = [one for one in sided if one.says("stored") != one.says("naive")]
+    certain = [one for one in sided if one.sealed != "hold"]
+    yield f"\nby {of}: {len(sided)} of {len(cells)} cells took a side"
+    for rule in rules:
+        hits = [sum(one.says(rule) == one.took(of) for one in some) for some in (sided, apart)]
+        yield f"  {rule}: {hits[0]} of {len(sided)} right; where stored and naive differ {hits[1]} of {len(apart)}"
+    yield f"  sealed as certain in every seed: {sum(one.sealed == one.took(of) for one in certain)} of {len(certain)} right"
 
 
-def likely(growths: Sequence[float]) -> str:
-    """Return the side foretold by the mean growth over seeds."""
-    return SIDES[fmean(growths) > 1]
-
-
-def scales(study: Study) -> Iterator[str]:
-    """Yield h and s* of each network that arms share, one line a condition drop: mean over seeds."""
+def networks(study: Study) -> Iterator[str]:
+    """Yield h, s* and the leak of each network that arms share, one a condition drop: means over seeds."""
     by_drop: dict[float, dict[int, Run]] = {}
     for seeds in study.values():
         by_drop.setdefault(first_of(seeds).recipe.founder.condition_drop, seeds)
     for drop, seeds in sorted(by_drop.items()):
         said = [sealed_in(run) for run in seeds.values()]
-        h, critical = ([one[name]["value"] for one in said] for name in ("h", "critical"))
-        leaks = [json.loads((run.chain.path / FILE).read_text())["leak"] for run in seeds.values()]
-        at_scales = zip(*(one["scales"] for one in said), strict=True)
-        grown = " ".join(f"{at[0]['scale']:g}: {fmean(one['growth'] for one in at):.3g}" for at in at_scales)
+        h, critical = ([one["prediction"][name]["value"] for one in said] for name in ("h", "critical"))
         whole = text(over_seeds(critical)) if all(one is not None for one in critical) else str(critical)
-        yield f"drop {drop:g}: h {text(over_seeds(h))}, s* {whole}, leak {text(over_seeds(leaks))}"
-        yield f"    growth by scale, stored: {grown}"
+        yield f"drop {drop:g}: h {text(over_seeds(h))}, s* {whole}, leak {text(over_seeds([one['leak'] for one in said]))}"
 
 
-def cell(arm: str, seeds: dict[int, Run], last: int) -> Cell:
+def cell(arm: str, seeds: dict[int, Run], last: int, with_unclipped: bool) -> Cell:
     """Return what was foretold of an arm, and what came of it."""
-    said = [sealed_in(run)["own"] for run in seeds.values()]
-    guided = first_of(seeds).recipe.sampler.guidance_scale
-    moved = {"displacement": tuple(math.log(d[last] / d[0]) for d in (observed(run.chain, run.data) for run in seeds.values()))}
+    said = [sealed_in(run)["prediction"]["own"] for run in seeds.values()]
+    guidance = first_of(seeds).recipe.sampler.guidance_scale
+    ways = [observed(run.chain, run.data) for run in seeds.values()]
+    moved = {"displacement": tuple(math.log(way[last] / way[0]) for way in ways)}
     for name in BLIND:
         moved[name] = tuple(math.log(number(run, last, name) / number(run, 0, name)) for run in seeds.values())
     return Cell(
         arm,
-        isinstance(guided, GuidanceSchedule) or guided > 1,
+        isinstance(guidance, GuidanceSchedule) or guidance > 1,
         tuple(one["growth"] for one in said),
         tuple(one["side"] for one in said),
-        tuple(map(unclipped, seeds.values())),
+        tuple(map(unclipped, seeds.values())) if with_unclipped else (),
         moved,
     )
 
@@ -229,11 +259,11 @@ def first_of(seeds: dict[int, Run]) -> Run:
 
 
 def sealed_in(run: Run) -> dict:
-    """Return the prediction sealed in a run, made when generation 0 stood alone."""
+    """Return what is sealed in a run, made when generation 0 stood alone."""
     said = json.loads((run.chain.path / FILE).read_text())
     if said["finished"] != 1:
         raise SystemExit(f"{run.chain.path / FILE} was written when {said['finished']} generations were there: no prediction.")
-    return said["prediction"]
+    return said
 
 
 def unclipped(run: Run, rows: int = 300) -> float:
@@ -243,14 +273,11 @@ def unclipped(run: Run, rows: int = 300) -> float:
     assert sampler.solver in ("euler", "dpmpp_2m"), "whose last step ends in x0_hat"
     drawn, training = chosen_rows(first.samples, rows), first.training(run.data)
     last: dict[int, np.ndarray] = {}
-    sampler.watched(
-        first.model,
-        drawn,
-        ctx,
-        lambda here, sigma, x0_hat: last.update(
-            (int(row), x.permute(1, 2, 0).reshape(-1).double().numpy()) for row, x in zip(here, x0_hat, strict=True)
-        ),
-    )
+
+    def keep(here: np.ndarray, sigma: float, x0_hat) -> None:
+        last.update((int(row), x.permute(1, 2, 0).reshape(-1).double().numpy()) for row, x in zip(here, x0_hat, strict=True))
+
+    sampler.watched(first.model, drawn, ctx, keep)
     labels = first.samples.condition[drawn]
     along = Displacement.of(flat(training), training.condition, labels)
     return float(along.shares(np.stack([last[int(row)] for row in drawn]), labels).sum())
