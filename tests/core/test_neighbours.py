@@ -94,7 +94,7 @@ def test_bounds_are_upper_and_become_exact():
     chosen = NearestPick(x, 200, np.array([3]), "test")
     for _ in range(6):
         waiting = np.flatnonzero(chosen.bound >= 0)
-        chosen.add(rng.choice(waiting, 30, replace=False))
+        chosen.add(rng.choice(waiting, 30, replace=False), np.zeros(30))
         true = ((x[:, None] - x[chosen.picks][None]) ** 2).sum(-1).min(1)
         waiting = np.flatnonzero(chosen.bound >= 0)
         assert (chosen.bound[waiting] >= true[waiting]).all()

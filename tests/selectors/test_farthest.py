@@ -192,3 +192,36 @@ def test_rows_that_float32_cannot_tell_apart_do_not_hang():
     rows = threshold_decay(x, np.arange(40), 40)
     assert sorted(rows.tolist()) == list(range(40))
     assert sorted(farthest(x, 40, 0).tolist()) == list(range(40))
+
+
+@pytest.mark.parametrize("how", ["farthest", "threshold_decay"])
+@pytest.mark.parametrize("stop", [1, 3])
+def test_a_stopped_search_goes_on_to_the_same_picks(how, stop, monkeypatch):
+    """On rows without ties and on a grid full of them; the state is what a file would hold."""
+    monkeypatch.setattr(module, "BLOCK", 32)
+    monkeypatch.setattr(module, "CANDIDATES", 64)
+    monkeypatch.setattr("germline.selectors.threshold_decay.BLOCK", 16)
+    rng = np.random.default_rng(0)
+    for features in (rng.normal(size=(600, 5)).astype(np.float32), rng.integers(0, 9, (600, 3)).astype(np.float32)):
+        order = rng.permutation(600)
+
+        def search(watch, state=None, features=features, order=order):
+            if how == "farthest":
+                return farthest(features, 150, int(order[0]), watch, state)
+            return threshold_decay(features, order, 150, watch=watch, state=state)
+
+        states, squared = [], []
+
+        def stopped(chosen, states=states):
+            states.append({name: array.copy() for name, array in chosen.state().items()})
+            if len(states) == stop:
+                raise KeyboardInterrupt
+
+        whole = search(lambda chosen, squared=squared: squared.append(chosen.squared.copy()))
+        with pytest.raises(KeyboardInterrupt):
+            search(stopped)
+        assert 1 < len(states[-1]["picks"]) < 150
+        np.testing.assert_array_equal(search(lambda chosen: None, states[-1]), whole)
+        x = features[whole].astype(np.float64)
+        truth = [((x[:i] - x[i]) ** 2).sum(1).min() for i in range(1, 150)]
+        np.testing.assert_allclose(squared[-1][1:], truth, rtol=1e-4, atol=1e-4)

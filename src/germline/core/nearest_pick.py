@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +11,7 @@ from jaxtyping import Float, Float32, Int, Int64
 from germline.core.errors import BadInput
 from germline.core.neighbours import centre, first_copies, slices, squared_distances, squared_norms
 
+Watch = Callable[["NearestPick"], None]
 SEGMENT = 256  # picks met at once: rows that fall behind after one segment are spared the next
 CHUNK = 4096
 
@@ -19,7 +21,8 @@ class NearestPick:
 
     Distances to a growing set only fall, so a row whose bound is too small to matter need not meet the newer picks, perhaps never.
     Float32 from matrix products around a central row: exact for integers, ties included; else up to rounding.
-    Of rows with equal bytes only the first in ``order`` may be picked; ``bound`` is -1 for the others and for picks.
+    Of rows with equal bytes only the first in ``order`` may be picked; ``bound`` is -1 for the others and for picks. ``level`` is a number
+    of the search that picks, kept with its state.
 
     Args:
         features: one row each; may be a memory map, it is never copied.
@@ -51,9 +54,11 @@ class NearestPick:
         self._met = np.zeros(rows, np.int64)
         self._columns = np.empty((n, d + 1), np.float32)  # [-2p, |p|^2] of each pick p: times [x, 1] it is |x - p|^2 - |x|^2
         self._picks = np.empty(n, np.int64)
+        self._squared = np.empty(n, np.float32)
         self._count = 0
+        self.level = np.inf
         self._tile = np.empty(0, np.float32)
-        self.add(order[:1])
+        self.add(order[:1], np.array([np.inf]))
         for part in slices(rows, CHUNK):
             self.refresh(np.arange(part.start, part.stop))
 
@@ -70,9 +75,31 @@ class NearestPick:
         """How many picks are to come."""
         return len(self._picks) - self._count
 
-    def add(self, rows: Int[np.ndarray, " new"]) -> None:
-        """Pick these rows, in this order."""
+    @property
+    def squared(self) -> Float32[np.ndarray, " picks"]:
+        """The squared distance of each pick to the nearest of those before it; infinite for the first."""
+        return self._squared[: self._count]
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Return what ``restore`` goes on from: some bytes a row, whatever the features' length."""
+        return {
+            "picks": self.picks.copy(),
+            "squared": self.squared.copy(),
+            "bound": self.bound.copy(),
+            "met": self._met.copy(),
+            "level": np.array(self.level),
+        }
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from a state of the same features, number of picks and order, to the same picks as without a stop."""
+        self._count = 0
+        self.add(state["picks"], state["squared"])
+        self.bound[:], self._met[:], self.level = state["bound"], state["met"], float(state["level"])
+
+    def add(self, rows: Int[np.ndarray, " new"], squared: Float[np.ndarray, " new"]) -> None:
+        """Pick these rows, in this order, whose squared distances to the nearest pick before each are ``squared``."""
         new = slice(self._count, self._count + len(rows))
+        self._squared[new] = squared
         self._picks[new], self._columns[new, :-1], self._columns[new, -1] = rows, -2 * self._rows(rows), self._norms[rows]
         self._count = new.stop
         self.bound[rows] = -1
@@ -123,3 +150,7 @@ class NearestPick:
     def _rows(self, rows: slice | Int[np.ndarray, " b"]) -> Float32[np.ndarray, "b d"]:
         centred: np.ndarray = np.asarray(self._features[rows], np.float32) - self._centre
         return centred
+
+
+def unwatched(chosen: NearestPick) -> None:
+    """Do nothing: what a search calls after every step when nobody watches it."""

@@ -1,12 +1,13 @@
 """Greedy Selection: each pick is the row farthest from all picks before it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int64
 
 from germline.core.context import Context
-from germline.core.nearest_pick import NearestPick
+from germline.core.nearest_pick import NearestPick, Watch, unwatched
 from germline.core.pool import Pool
 from germline.core.protocols import Extractor
 
@@ -31,17 +32,23 @@ class Farthest:
         return farthest(ctx.features(self.extractor, pool), self.n, start)
 
 
-def farthest(features: Float[np.ndarray, "rows d"], n: int, start: int) -> Int64[np.ndarray, " n"]:
+def farthest(
+    features: Float[np.ndarray, "rows d"], n: int, start: int, watch: Watch = unwatched, state: Mapping[str, np.ndarray] | None = None
+) -> Int64[np.ndarray, " n"]:
     """Return ``n`` row numbers: ``start``, then always the row with the largest min_{picks p} |x - p|, the lowest row on ties.
 
     Exact up to ties in float32, and exact for integer features. Picks are decided by the hundred inside a block: only the rows
     with the largest bounds meet the picks they missed, by matrix products, and the largest bound outside the block says when the
     block has no more to say. ``features`` may be a memory map and is not copied.
 
+    ``watch`` is called after every block of picks; the ``state()`` of what it is given, handed back, goes on from there to the same picks.
+
     Raises:
         BadInput: ``n`` exceeds the rows or the distinct rows, or features are not finite.
     """
     chosen = NearestPick(features, n, np.array([start]), "Farthest")
+    if state is not None:
+        chosen.restore(state)
     while chosen.missing:
         rows, floor, rival = _largest(chosen.bound, np.arange(len(features)), CANDIDATES, (-1.0, len(features)))
         chosen.refresh(rows, floor)
@@ -49,29 +56,32 @@ def farthest(features: Float[np.ndarray, "rows d"], n: int, start: int) -> Int64
         rows, floor, rival = _largest(chosen.bound[rows], rows, BLOCK, (floor, rival))
         if len(rows):
             bound = chosen.bound[rows]
-            new = _decided(bound, chosen.between(rows), rows, floor, rival, chosen.missing)
-            chosen.add(rows[new])
+            new, squared = _decided(bound, chosen.between(rows), rows, floor, rival, chosen.missing)
+            chosen.add(rows[new], squared)
             chosen.know(rows, bound)
+        watch(chosen)
     return chosen.picks
 
 
 def _decided(
     bound: Float[np.ndarray, " b"], distance: Float[np.ndarray, "b b"], rows: Int64[np.ndarray, " b"], floor: float, rival: int, most: int
-) -> list[int]:
-    """Return the picks that no row outside the block can contest, and lower ``bound`` in place.
+) -> tuple[list[int], Float[np.ndarray, " new"]]:
+    """Return the picks that no row outside the block can contest and their squared distances to those before, and lower ``bound`` in place.
 
     Outside, bounds are at most ``floor``, and ``rival`` is the lowest row there that may reach it. Without the tie clause the order,
     and often the set, changes on integer features.
     """
     new: list[int] = []
+    squared: list[float] = []
     while len(new) < most:
         best = int(bound.argmax())
         if bound[best] < floor or (bound[best] == floor and rows[best] > rival) or bound[best] < 0:
             break
         new.append(best)
+        squared.append(float(bound[best]))
         np.minimum(bound, distance[best], out=bound)
         bound[best] = -1
-    return new
+    return new, np.array(squared)
 
 
 def _largest(

@@ -1,5 +1,6 @@
 """Threshold Decay Filter: rows farther than tau from all accepted ones, with a tau that shrinks until there are enough."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ from jaxtyping import Float, Int64
 
 from germline.core.context import Context
 from germline.core.errors import BadInput
-from germline.core.nearest_pick import NearestPick
+from germline.core.nearest_pick import NearestPick, Watch, unwatched
 from germline.core.pool import Pool
 from germline.core.protocols import Extractor
 
@@ -36,12 +37,20 @@ class ThresholdDecay:
 
 
 def threshold_decay(
-    features: Float[np.ndarray, "rows d"], order: Int64[np.ndarray, " rows"], n: int, tau: float | None = None, decay: float = 0.95
+    features: Float[np.ndarray, "rows d"],
+    order: Int64[np.ndarray, " rows"],
+    n: int,
+    tau: float | None = None,
+    decay: float = 0.95,
+    watch: Watch = unwatched,
+    state: Mapping[str, np.ndarray] | None = None,
 ) -> Int64[np.ndarray, " n"]:
     """Return ``n`` row numbers: order[0], then pass after pass every row of ``order`` with min_{accepted a} |x - a| > tau.
 
     An accepted row counts at once, and tau becomes tau * decay after each pass; the same rows in the same order as with a decay
     after fruitless passes only, since a rejected row stays within tau of an accepted one.
+
+    ``watch`` is called after every block of rows; the ``state()`` of what it is given, handed back, goes on from there to the same rows.
 
     Raises:
         BadInput: ``n`` exceeds the rows or the distinct rows, features are not finite, tau <= 0, or decay outside (0, 1).
@@ -52,10 +61,14 @@ def threshold_decay(
         raise BadInput(f"ThresholdDecay needs a decay between 0 and 1, both excluded, but got {decay}; the paper's is 0.95.")
     accepted = NearestPick(features, n, order, "ThresholdDecay")
     squared = float(accepted.bound.max()) if tau is None else tau**2
+    if state is not None:
+        accepted.restore(state)
+        squared = accepted.level
     while accepted.missing:
         left = float(accepted.bound.max())
         while np.float32(squared) >= left > 0:  # in the precision of the bounds, or a tau just below the last one waits for ever
             squared *= decay**2
+        accepted.level = squared
         floor = squared if left > 0 else -0.5  # float32 cannot tell the rest apart: take it in order
         waiting = order[accepted.bound[order] > floor]
         for start in range(0, len(waiting), BLOCK):
@@ -64,22 +77,27 @@ def threshold_decay(
             block = block[accepted.bound[block] > floor]
             if len(block):
                 bound = accepted.bound[block]
-                new = _scan(bound, accepted.between(block), floor, accepted.missing)
-                accepted.add(block[new])
+                new, reach = _scan(bound, accepted.between(block), floor, accepted.missing)
+                accepted.add(block[new], reach)
                 accepted.know(block, bound)
+            watch(accepted)
             if not accepted.missing:
                 break
     return accepted.picks
 
 
-def _scan(bound: Float[np.ndarray, " b"], distance: Float[np.ndarray, "b b"], floor: float, most: int) -> list[int]:
-    """Return the rows of the block that one pass in sequence accepts, and lower ``bound`` in place."""
+def _scan(
+    bound: Float[np.ndarray, " b"], distance: Float[np.ndarray, "b b"], floor: float, most: int
+) -> tuple[list[int], Float[np.ndarray, " new"]]:
+    """Return the rows of the block that one pass in sequence accepts and their squared distances to those before; lower ``bound``."""
     new: list[int] = []
+    squared: list[float] = []
     while len(new) < most:
         row = int((bound > floor).argmax())
         if not bound[row] > floor:
             break
         new.append(row)
+        squared.append(float(bound[row]))
         np.minimum(bound, distance[row], out=bound)
         bound[row] = -1
-    return new
+    return new, np.array(squared)
