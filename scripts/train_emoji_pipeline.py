@@ -6,12 +6,11 @@ python scripts/train_emoji_encoder.py --where . --out emoji-encoder.safetensors
 python scripts/train_emoji_pipeline.py all --where . --encoder emoji-encoder.safetensors --work emoji-work --out emoji-model
 
 Killed in a stage, it goes on where it was when run again. Minutes are of processor time on one core, and a larger number goes on with a
-finished stage. What a later stage learned from an older one is not noticed: then delete the checkpoints of the later stages.
+finished stage. A checkpoint knows what it was made of, and is refused when that has changed.
 """
 
 import argparse
-import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from emoji_base.stage import Budget, Stage
 from torch import nn
 from transformers import CLIPTokenizer
 
+from germline.core.digest import of_array, of_file
 from germline.core.seeds import rng
 from germline.data.emoji_files import load
 
@@ -57,9 +57,9 @@ class Job:
     sizes: Sizes
     budgets: dict[str, Budget]
 
-    def stage(self, name: str, lr: float, **more: float) -> Stage:
+    def stage(self, name: str, made_of: Mapping[str, str]) -> Stage:
         """Return a stage with its checkpoint in the working folder."""
-        return dataclasses.replace(Stage(self.work / f"{name}.safetensors", self.budgets[name], lr), **more)
+        return Stage(self.work / f"{name}.safetensors", self.budgets[name], 1e-3, made_of=made_of)
 
     def rows(self, parts: tuple[str, ...], variations: int = 1) -> Rows:
         """Return pictures in the styles that are trained on."""
@@ -100,14 +100,16 @@ def _train(job: Job, wanted: Sequence[str]) -> None:
     if last == 0:
         return
     data, unseen = job.rows(TRAINED, job.sizes.variations), job.rows(("held_out",))
-    coder, _ = vae.trained(job.stage("vae", 1e-3), _seeded(lambda: vae.network(job.sizes.vae, job.sizes.groups), 1), data, unseen)
+    pictures = {"set of pictures": of_array(data.images)}
+    coder, _ = vae.trained(job.stage("vae", pictures), _seeded(lambda: vae.network(job.sizes.vae, job.sizes.groups), 1), data, unseen)
     means, stds = vae.encoded(coder, data)
     folder.standardised(coder, means.flatten(0, 1), stds.flatten(0, 1))
     if last == 1:
         return
     learnt, checked = (_latents(job, coder, rows, said, words, lines) for rows in (data, unseen))
     net = _seeded(lambda: unet.network(job.sizes.unet, job.sizes.text[0], job.sizes.groups, dropout=0.1), 2)
-    denoiser, _ = unet.trained(job.stage("unet", 1e-3), net, learnt, checked)
+    made_of = pictures | {file: of_file(job.work / file) for file in ("text.safetensors", "vae.safetensors")}
+    denoiser, _ = unet.trained(job.stage("unet", made_of), net, learnt, checked)
     if last == 3:
         folder.write(job.out, coder, said, job.work / "tokenizer", denoiser)
         print(f"{job.out}: {folder.size(job.out):,} bytes")
@@ -127,7 +129,7 @@ def _text(job: Job) -> tuple[CLIPTokenizer, list[str], nn.Module]:
     )
     student = _seeded(lambda: text.network(words, *job.sizes.text), 0)
     asked = lines[:: max(1, len(lines) // 256)]
-    model, _ = text.trained(job.stage("text", 1e-3), student, words, lines, asked)
+    model, _ = text.trained(job.stage("text", {"set of texts": text.digest(words, lines)}), student, words, lines, asked)
     return words, lines, model
 
 

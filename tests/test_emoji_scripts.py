@@ -1,12 +1,15 @@
 """The script that trains the emoji model: a tiny one is made in seconds, opens in diffusers, and is the same after kills."""
 
 import importlib
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 pytest.importorskip("diffusers", reason="extra: t2i")
 pytest.importorskip("transformers", reason="extra: t2i")
@@ -139,3 +142,39 @@ def test_a_larger_budget_goes_on_with_a_finished_stage(script, whole, tmp_path):
         _, log = stage.train(stage.Stage(tmp_path / "x.safetensors", stage.Budget(0, budget), 1e-3), network, loss, lambda average: {})
         steps.append(log[-1]["step"])
     assert steps == [4, 4, 8]
+
+
+@pytest.mark.parametrize(("file", "refused"), [("text", "unet"), ("vae", "unet")])
+def test_a_stage_is_refused_whose_older_one_is_another_now(script, whole, tmp_path, file, refused):
+    shutil.copytree(whole / "work", tmp_path / "work")
+    place = tmp_path / "work" / f"{file}.safetensors"
+    tensors = load_file(place)
+    with safe_open(place, "pt") as opened:
+        about = opened.metadata()
+    name = next(name for name in tensors if name.startswith("average."))
+    save_file({**tensors, name: tensors[name] + 1}, place, metadata=about)
+    with pytest.raises(SystemExit, match=rf"{refused}\.safetensors was trained on another {file}\.safetensors.*Delete {refused}"):
+        run(script, tmp_path)
+
+
+def test_the_teachers_vectors_are_those_of_the_texts_and_whole(script, whole, tmp_path):
+    """Of other texts they are other files; a kill while they are written leaves none."""
+    text, words = script[1], importlib.import_module("transformers").CLIPTokenizer.from_pretrained(whole / "work" / "tokenizer")
+    assert text.digest(words, ["cat"]) != text.digest(words, ["dog"])
+    assert [file.name for file in (whole / "work").glob("*.npy")] == [f"teacher-{text.digest(words, texts_of(script))[:12]}.npy"]
+
+    def killed(opened, array):
+        opened.write(b"half")
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(text.np, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(script, tmp_path)
+    assert not list((tmp_path / "work").glob("*.npy"))
+
+
+def texts_of(script):
+    drawn = importlib.import_module("germline.data.emoji_files").load(("noto",))
+    captions = list(dict(zip(drawn.hexcodes, drawn.captions, strict=True)).values())
+    return script[1].texts(captions[: 4 * script[0].TINY.most], script[0].TINY.captions)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool
-from safetensors import safe_open
 
 from emoji_base import encoder, folder, sheets, vae
 from emoji_base.pictures import Rows, rows
+from emoji_base.stage import log_of
 from germline.core.seeds import rng
 
 EACH, SHOWN, DRAWS = 4, 24, 2_000  # pictures a caption, captions on a sheet, draws of the bootstrap
@@ -51,7 +50,7 @@ def write(out: Path, work: Path, trained: Rows, unseen: Rows, where: Path | None
     if where is not None:
         foreign = rows(("fluent",), where, ("held_out",))
         about["PSNR of the VAE, held-out captions, a style it never saw (fluent)"] = f"{vae.quality(pipeline.vae, foreign):.2f} dB"
-    logs = {name: _log(work / f"{name}.safetensors") for name in ("text", "vae", "unet")}
+    logs = {name: log_of(work / f"{name}.safetensors") for name in ("text", "vae", "unet")}
     for name, log in logs.items():
         about[f"Training, {name}"] = f"{log[-1]['step']:,.0f} steps, {log[-1]['seconds'] / 60:.0f} minutes of one core"
     sheets.curves(out / "curves.png", logs)
@@ -112,12 +111,6 @@ def _nearest(features: np.ndarray, known: np.ndarray) -> np.ndarray:
     one, other = (values / np.linalg.norm(values, axis=1, keepdims=True) for values in (features, known))
     found: np.ndarray = (one @ other.T).argmax(1)
     return found
-
-
-def _log(file: Path) -> list[dict[str, float]]:
-    with safe_open(file, "pt") as opened:
-        log: list[dict[str, float]] = json.loads(opened.metadata()["state"])["log"]
-    return log
 
 
 def _text(about: dict[str, str], table: Sequence[str]) -> str:

@@ -6,9 +6,10 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -47,6 +48,16 @@ class Stage:
     warm_up: int = 200
     decay: float = 0.5
     every: float = 60.0  # seconds between checkpoints
+    made_of: Mapping[str, str] = field(
+        default_factory=dict
+    )  # sha256 of what is learnt from; a checkpoint made of something else is refused
+
+    def finished(self) -> bool:
+        """Return whether the checkpoint has used up the budget."""
+        if not self.file.is_file():
+            return False
+        about = _about(self.file)
+        return self.budget.spent(about["step"], about["seconds"]) >= 1
 
 
 @dataclass
@@ -70,7 +81,7 @@ def train(
     average = copy.deepcopy(network).requires_grad_(False).eval()
     optimizer = torch.optim.AdamW(network.parameters(), stage.lr, betas=(0.9, 0.99), weight_decay=stage.weight_decay)
     ema = Ema(network, average, stage.ema, warm_up=True)
-    state = _restore(stage.file, network, average, optimizer) if stage.file.is_file() else State()
+    state = _restore(stage, network, average, optimizer) if stage.file.is_file() else State()
     sums: dict[str, float] = {}
     since, last, clock = 0, state.seconds, time.process_time()
     network.train()
@@ -93,7 +104,7 @@ def train(
             state.log.append(
                 {"step": state.step, "seconds": state.seconds, **{name: total / since for name, total in sums.items()}, **check(average)}
             )
-            _save(stage.file, network, average, optimizer, state)
+            _save(stage.file, network, average, optimizer, state, stage.made_of)
             print(stage.file.stem, " ".join(f"{name} {number:.4g}" for name, number in state.log[-1].items()), flush=True)
             sums, since, last, clock = {}, 0, state.seconds, time.process_time()
     return average, state.log
@@ -104,20 +115,46 @@ def _fall(spent: float, decay: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * late))
 
 
-def _save(file: Path, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, state: State) -> None:
+def _save(
+    file: Path, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, state: State, made_of: Mapping[str, str]
+) -> None:
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     tensors |= {f"average.{name}": value for name, value in average.state_dict().items()}
     for number, values in optimizer.state_dict()["state"].items():
         tensors |= {f"adam.{number}.{name}": value for name, value in values.items()}
-    about = {"state": json.dumps({"step": state.step, "seconds": state.seconds, "log": state.log})}
+    about = {"state": json.dumps({"step": state.step, "seconds": state.seconds, "log": state.log, "made_of": dict(made_of)})}
     with replacing(file) as temporary:
         save_file({name: value.detach().clone().contiguous() for name, value in tensors.items()}, temporary, metadata=about)
 
 
-def _restore(file: Path, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> State:
+def _about(file: Path) -> dict[str, Any]:
     with safe_open(file, "pt") as opened:
+        about: dict[str, Any] = json.loads(opened.metadata()["state"])
+    return about
+
+
+def log_of(file: Path) -> list[dict[str, float]]:
+    """Return what a stage logged, from its checkpoint."""
+    log: list[dict[str, float]] = _about(file)["log"]
+    return log
+
+
+def _same(stage: Stage, about: Mapping[str, Any]) -> None:
+    """Stop where a checkpoint was made of something else; one that does not say what of (older scripts wrote it) is told of."""
+    if "made_of" not in about:
+        return print(f"{stage.file} does not say what it was made of; taken to be {', '.join(stage.made_of) or 'nothing'} as it is now.")
+    if changed := sorted(name for name, own in stage.made_of.items() if about["made_of"].get(name, own) != own):
+        raise SystemExit(
+            f"{stage.file} was trained on another {changed[0]} than the one that is there now. Delete {stage.file.name} to train it again,"
+            f" or put the old {changed[0]} back."
+        )
+
+
+def _restore(stage: Stage, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer) -> State:
+    about = _about(stage.file)
+    _same(stage, about)
+    with safe_open(stage.file, "pt") as opened:
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-        about = json.loads(opened.metadata()["state"])
     for prefix, module in (("network.", network), ("average.", average)):
         module.load_state_dict({name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)})
     weights = [parameter.detach() for parameter in network.parameters()]  # momenta lie in memory as these do: strides decide last bits
