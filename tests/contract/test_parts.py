@@ -180,7 +180,7 @@ def test_selectors_refuse_more_rows_than_there_are(part, ctx, offer):
 
 @cases("scorers", "weighters")
 def test_scorers_and_weighters_return_one_number_a_row_again(part, ctx, offer):
-    if part.__name__ in ("Aesthetic", "ClipScore", "HPS", "Http", "ImageReward", "PickScore", "Ratings", "TrajectoryVariance"):
+    if part.__name__ in ("Aesthetic", "ClipScore", "HPS", "Http", "ImageReward", "PickScore", "Ratings", "Safety", "TrajectoryVariance"):
         pytest.skip("needs weights, a server, a table or a denoiser; tested with one in tests/scorers")
     np.random.seed(1)
     first = example(part)(offer, ctx)

@@ -2,12 +2,14 @@
 
 from germline.metrics.ages import Ages
 from germline.metrics.agreement import Agreement
+from germline.metrics.alignment import Alignment
 from germline.metrics.class_angles import ClassAngles
 from germline.metrics.confidence import Confidence
 from germline.metrics.coverage import Coverage
 from germline.metrics.duplicates import Duplicates
 from germline.metrics.entropy import Entropy
 from germline.metrics.fingerprint import Fingerprint
+from germline.metrics.flagged import Flagged
 from germline.metrics.frechet import Frechet
 from germline.metrics.generalisation import Generalisation
 from germline.metrics.growth import Growth
@@ -28,12 +30,14 @@ __all__ = [
     "OLE",
     "Ages",
     "Agreement",
+    "Alignment",
     "ClassAngles",
     "Confidence",
     "Coverage",
     "Duplicates",
     "Entropy",
     "Fingerprint",
+    "Flagged",
     "Frechet",
     "Generalisation",
     "Growth",

@@ -86,6 +86,15 @@ KNOWN = {
         "The shared pattern's squared size over what chance alone gives at this number of images: 1 where there is none.",
     ),
     "agreement": Entry("Agreement", "Share of samples that a classifier puts into the class they were asked for."),
+    "alignment": Entry(
+        "Image-text alignment",
+        "How well images show what their captions say: the mean of a scorer that reads both (CLIP's cosine, or another that is named)."
+        " Compare with real images and their captions. It rises with guidance too, and says nothing of diversity.",
+    ),
+    "flagged": Entry(
+        "Safety checker rate",
+        "Share of samples that the pipeline's safety checker would black out; none is. A rate that moves is drift, whichever way it goes.",
+    ),
     "class_entropy": Entry(
         "Entropy of classes", "How evenly a classifier sees the classes in the set, whatever was asked for, in nats; at most log(classes)."
     ),

@@ -10,6 +10,7 @@ from germline.scorers.http import Http
 from germline.scorers.image_reward import ImageReward
 from germline.scorers.pick_score import PickScore
 from germline.scorers.ratings import Ratings
+from germline.scorers.safety import Safety
 from germline.scorers.support import Support
 from germline.scorers.trajectory_variance import TrajectoryVariance
 
@@ -24,6 +25,7 @@ __all__ = [
     "ImageReward",
     "PickScore",
     "Ratings",
+    "Safety",
     "Support",
     "TrajectoryVariance",
 ]

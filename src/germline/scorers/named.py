@@ -22,11 +22,12 @@ from germline.scorers.http import Http
 from germline.scorers.image_reward import ImageReward
 from germline.scorers.pick_score import PickScore
 from germline.scorers.ratings import Ratings
+from germline.scorers.safety import Safety
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-Made = Aesthetic | ClipScore | HPS | Http | ImageReward | PickScore | Ratings
+Made = Aesthetic | ClipScore | HPS | Http | ImageReward | PickScore | Ratings | Safety
 
 
 def _hps(release: Literal["v2", "v2.1"]) -> Callable[[str], HPS]:
@@ -60,6 +61,7 @@ KINDS: Mapping[str, Callable[[str], Made]] = {
     "imagereward": _image_reward,
     "pickscore": _pick_score,
     "ratings": lambda where: Ratings(Path(where).expanduser()),
+    "safety": lambda where: Safety(Path(where).expanduser()),
 }
 
 

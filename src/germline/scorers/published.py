@@ -57,13 +57,19 @@ WEIGHTS = {  # on the hub, by the scorer's name: a file that is there if the res
 }
 
 
-def there() -> tuple[str, ...]:
-    """Return the names of the scorers whose weights were downloaded here before."""
+def here(name: str) -> Path | None:
+    """Return the folder of a scorer's weights, if they were downloaded here before; nothing is downloaded."""
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:
-        return ()
-    return tuple(name for name, (repository, file) in WEIGHTS.items() if isinstance(try_to_load_from_cache(repository, file), str))
+        return None
+    found = try_to_load_from_cache(*WEIGHTS[name])
+    return Path(found).parent if isinstance(found, str) else None
+
+
+def there() -> tuple[str, ...]:
+    """Return the names of the scorers whose weights were downloaded here before."""
+    return tuple(name for name in WEIGHTS if here(name))
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def _space(name: str | None, pca: int | None, asked: str | None) -> Extractor | 
 
 def _metrics(opened: registry.Run, space: Extractor | None, real: Path | None) -> list[Metric]:
     if space is None:
-        return registry.metrics_for(opened.data)
+        return registry.metrics_for(opened.data, opened.recipe)
     if real is not None:
         return [Frechet(space, real)]
     return [Frechet(space), Coverage(space), Entropy(space), Generalisation(space), LatentStatistics(space)]

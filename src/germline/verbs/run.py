@@ -43,7 +43,7 @@ def run(arguments: Sequence[str]) -> None:
     names |= registry.packages(given.recipe, given.real_images.data)
     loop = Loop.at(path, recipe, data, seed=flags.seed, names=names, progress=bars, accept_drift=flags.accept_drift)
     for generation in loop.run(flags.generations):
-        values = measure_generation(generation, data, registry.metrics_for(data), progress=bars)
+        values = measure_generation(generation, data, registry.metrics_for(data, recipe), progress=bars)
         if flags.json:
             print_json({"generation": generation.number, "values": [value.to_json() for value in values]})
         else:
