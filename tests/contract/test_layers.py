@@ -20,7 +20,7 @@ LAYERS = [
     ("recipes", "studies", "report", "studio"),
 ]
 LAYERS += [
-    ("judge", "guidance", "standard", "estimate", "doctor", "evaluate", "pools", "study", "plan"),
+    ("judge", "guidance", "captioned", "standard", "estimate", "doctor", "evaluate", "pools", "study", "plan"),
     ("plugins",),
     ("registry", "flags", "sweep"),
     ("verbs",),

@@ -3,17 +3,20 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from germline import registry
+from germline import captioned, registry
 from germline.chain import Chain
 from germline.core import sealed
 from germline.core.atomic import write_bytes
 from germline.core.digest import Json
 from germline.core.errors import BadInput
-from germline.guidance import SCALES, foretold, leak, observed, predict, side_of
+from germline.core.recipe import Recipe
+from germline.diffusion.model import ClassModel
+from germline.guidance import SCALES, Prediction, foretold, leak, observed, predict, side_of
 from germline.registry import plain
 from germline.report.figures import Figure
 from germline.report.foretold import foretold_figure, page
 from germline.report.text import number
+from germline.samplers import SamplePipeline
 from germline.verbs.arguments import Paths, print_json, run_folders
 
 FILE = "guidance.json"
@@ -32,7 +35,9 @@ def guidance(
 
     Generation 0's model is sampled at each scale, and how far the class means lie apart is measured in units of its training set. At
     scale 1 that is h, and s* is the scale at which it is 1. The prediction is kept in guidance.json of the run and never changed; called
-    again, it is read and held against the generations that are there. The model behind it is ours: theory/growth.py.
+    again, it is read and held against the generations that are there. The model behind it is ours: theory/growth.py. Where every caption
+    has one image, how much images of a caption differ is read off draws of the model before the chain, and intervals hold what that leaves
+    open: theory/one_image.py.
 
     Args:
         runs: run folders, or folders that hold some (also their names in ./runs).
@@ -51,7 +56,8 @@ def guidance(
     found: list[dict[str, Json]] = []
     for path in folders:
         opened = registry.open_run(path)
-        said, seen = _foretold(opened, scales, rows), observed(opened.chain, opened.data) if observe else []
+        said = _foretold(opened, scales, rows)
+        seen = _seen(opened, said) if observe else []
         found.append({"run": str(path), **said, "observed": [*seen], "observed_side": side_of(seen)})
         if figure is not None:
             write_bytes(figure, page(_drawn(said, seen), f"{opened.name}: foretold and observed").encode())
@@ -71,11 +77,35 @@ def _foretold(opened: registry.Run, scales: tuple[float, ...], rows: int) -> dic
     asked: dict[str, Json] = {"scales": list(scales), "rows": rows}
     said = _kept(opened.chain, asked)
     if said is None:
-        made = predict(opened.recipe.sampler, opened.chain, opened.data, scales, rows)
+        made, told = _predicted(opened.recipe, opened, scales, rows)
         about: dict[str, Json] = {"asked": asked, "generation_0": opened.chain[0].digest, "finished": len(opened.chain)}
-        said = {**about, "prediction": plain(made), "leak": leak(opened.recipe, opened.chain, opened.data, rows)}
+        said = {**about, "prediction": plain(made), "leak": leak(opened.recipe, opened.chain, opened.data, rows), **told}
         sealed.write(opened.chain.path / FILE, said)
     return said
+
+
+def _predicted(
+    recipe: Recipe[ClassModel], opened: registry.Run, scales: tuple[float, ...], rows: int
+) -> tuple[Prediction, dict[str, Json]]:
+    """Return the prediction, and what else is to be said of it: ``within`` captions, and ``latents`` where tau is of those."""
+    chain, data = opened.chain, opened.data
+    sampler: object = recipe.sampler
+    latents: dict[str, Json] = {"latents": True} if isinstance(sampler, SamplePipeline) else {}
+    if len(chain) and captioned.single(chain, data, rows):
+        made, within = captioned.predict(recipe, chain, data, scales, rows)
+        return made, {"within": plain(within), **latents}
+    made = predict(recipe.sampler, chain, data, scales, rows)
+    if latents:
+        images = captioned.repeated(chain[0].training(data), rows)
+        made = captioned.in_latents(made, recipe, images, images.condition)
+    return made, latents
+
+
+def _seen(opened: registry.Run, said: dict[str, Json]) -> list[float]:
+    within = said.get("within")
+    if isinstance(within, dict):
+        return captioned.observed(opened.chain, opened.data, _number(within["share"]))
+    return observed(opened.chain, opened.data)
 
 
 def _drawn(said: dict[str, Json], seen: Sequence[float]) -> Figure:
@@ -106,20 +136,28 @@ def text(said: dict[str, Json], seen: list[float]) -> list[str]:
     """Return a prediction in words, and what came of it."""
     (prediction, own), finished = _prediction(said), said["finished"]
     known = "before any generation after 0" if finished == 1 else f"when generations 0 to {int(_number(finished)) - 1} were finished"
-    lines = [f"foretold {known}, from {prediction['rows']} rows at each scale in {prediction['classes']} classes"]
+    within, latents = said.get("within"), bool(said.get("latents"))
+    kind = "captions with one image each" if isinstance(within, dict) else "classes"
+    lines = [f"foretold {known}, from {prediction['rows']} rows at each scale in {prediction['classes']} {kind}"]
+    if isinstance(within, dict):
+        lines.append(
+            f"within a caption: {100 * _number(within['share']):.0f} % of the data's variance, as far as draws of {within['by']} can tell"
+            f" ({within['images']} images of {within['captions']} captions); intervals begin where images learned by heart would put them"
+        )
     lines.append(f"h, what training absorbs: {_range(prediction['h'])}")
     lines.append(f"s*, the scale that holds: {_range(prediction['critical'])}")
     lines += [f"  scale {_number(at['scale']):g}: growth {_range(at, 'growth')}, {_side(at)}" for at in _scales(prediction)]
     like = "" if own["scale"] is None else f", as a constant {number(_number(own['scale']))}"
     lines.append(f"this run's own sampler: growth {_range(own, 'growth')}{like}, {_side(own)}")
     start = prediction["start"]
-    schedule = "" if start is None else f", or exp_floor from {number(_number(start))} (a = 3, u = step)"
+    schedule = "" if start is None else f", or exp_floor from {number(_number(start))} (a = 3, u = {'timestep' if latents else 'step'})"
     lines.append(f"recommended: a constant guidance scale of {number(_number(prediction['constant']))}{schedule}")
     critical = prediction["critical"]
     if isinstance(critical, dict) and critical["value"] is None:
         lines[-1] += " (the nearest drawn: s* lies beyond the scales)"
     if start is not None:
-        lines[-1] += f": equal s_eff at tau {number(_number(prediction['spread']))}, the spread within a class"
+        whose = "of latents within a caption" if latents else "within a class"
+        lines[-1] += f": equal s_eff at tau {number(_number(prediction['spread']))}, the spread {whose}"
     if said["leak"] is not None:
         lines.append(f"null-branch leak: {number(_number(said['leak']))} (1: fine-tuning moved unconditional samples all the way)")
     if seen:
