@@ -19,6 +19,7 @@ from germline.mixers import Replace
 from germline.pipelines.latents import encoded
 from germline.pipelines.lora import Lora
 from germline.pipelines.opened import open_pipeline
+from germline.pipelines.tuned import Tuned
 from germline.samplers import SamplePipeline
 from germline.theory.guided_gaussian import effective_scale
 from germline.trainers import Import, TunePipeline
@@ -190,6 +191,23 @@ def test_a_pipelines_spread_is_that_of_latents_within_a_caption_by_the_base(tune
     if found.constant > 1:
         schedule = replace(sampler, guidance_scale=GuidanceSchedule("exp_floor", found.start, 3.0, "timestep"))
         assert effective_scale(schedule.scale(), found.spread, [*map(float, sampler.sigmas())]) == pytest.approx(found.constant, abs=1e-6)
+
+
+def test_the_null_branchs_leak_is_how_far_samples_without_a_prompt_moved(tuned):
+    made, splits, base = tuned
+    sampler, ctx = replace(made.recipe.sampler, guidance_scale=0.0), made.chain.context(0, splits)
+    rows = np.arange(24)
+    u, u0 = (sampler(model, rows, ctx).images[:].astype(float).mean(0) for model in (made.chain[0].model, Tuned(open_pipeline(base))))
+    m = splits.real.images[:].astype(float).mean(0)
+    expected = ((u - u0) * (m - u0)).sum() / ((m - u0) ** 2).sum()
+    assert captioned.leak(made.recipe, made.chain, splits, 24) == pytest.approx(expected, abs=1e-5)
+    other = replace(made.recipe, sampler=replace(made.recipe.sampler, negative_prompt="x"))
+    assert captioned.leak(other, made.chain, splits, 24) != pytest.approx(expected, abs=1e-7), "what is drawn is the null branch"
+
+
+def test_no_pipeline_no_leak(tmp_path):
+    made = loop(tmp_path / "run")
+    assert captioned.leak(made.recipe, made.chain, DATA) is None
 
 
 def test_the_schedule_is_matched_on_the_pipelines_own_levels(tuned):

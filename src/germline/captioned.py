@@ -28,7 +28,7 @@ from germline.pipelines.latents import encoded
 from germline.pipelines.opened import Opened, open_pipeline
 from germline.pipelines.tuned import Tuned
 from germline.samplers import SamplePipeline
-from germline.theory.growth import critical_scale
+from germline.theory.growth import critical_scale, null_branch_leak
 from germline.theory.guided_gaussian import effective_scale
 from germline.theory.one_image import OneImage
 
@@ -132,6 +132,25 @@ def observed(chain: Chain, data: Splits, within: float) -> list[float]:
     law = OneImage(x.astype(np.float64) - x.mean(axis=0, dtype=np.float64), np.zeros(1))
     samples = [generation.samples for generation in chain.generations()]
     return [float(law.moved(flat(pool.take(pairs[:, 1]))).sum() / (law.total * (1 - within))) for pool in samples]
+
+
+def leak(recipe: Recipe[M], chain: Chain, data: Splits, rows: int = 300) -> float | None:
+    """Return how far fine-tuning moved unconditional samples from a pipeline's towards its data; None where no pipeline precedes the chain.
+
+    Both draw without a prompt, from equal noise.
+    """
+    ctx, first = chain.context(0, data), chain[0]
+    model: M = first.model  # type: ignore[assignment]
+    before, by = _before(recipe, model)
+    if before is model:
+        return None
+    sampler, drawn = rescaled(recipe.sampler, 0.0), chosen_rows(first.samples, rows)
+    captions = first.samples.condition[drawn]
+    u, u0 = (
+        flat(_drawn(sampler, one, drawn, captions, ctx, f"none, {whose} of {first.digest}")).mean(axis=0)
+        for one, whose in ((model, "generation 0"), (before, by))
+    )
+    return null_branch_leak(u, u0, flat(first.training(data)).mean(axis=0))
 
 
 def repeated(pool: Pool, rows: int) -> Pool:

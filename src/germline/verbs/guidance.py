@@ -79,7 +79,8 @@ def _foretold(opened: registry.Run, scales: tuple[float, ...], rows: int) -> dic
     if said is None:
         made, told = _predicted(opened.recipe, opened, scales, rows)
         about: dict[str, Json] = {"asked": asked, "generation_0": opened.chain[0].digest, "finished": len(opened.chain)}
-        said = {**about, "prediction": plain(made), "leak": leak(opened.recipe, opened.chain, opened.data, rows), **told}
+        whole = (opened.recipe, opened.chain, opened.data, rows)
+        said = {**about, "prediction": plain(made), "leak": captioned.leak(*whole) if "latents" in told else leak(*whole), **told}
         sealed.write(opened.chain.path / FILE, said)
     return said
 
