@@ -15,7 +15,8 @@ from germline.report.tables import Facts, Table
 from germline.report.text import number
 
 HERE = Path(__file__).parent
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 340, 190, 46, 10, 10, 30  # of a curve, in its own units
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 190, 62, 14, 10, 34  # of a curve, in its own units
+APART = 13  # units between two texts of an axis
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,10 @@ def write(page: Page, out: Path) -> None:
 
 
 def plotted(curves: Sequence[Curve]) -> Plot | None:
-    """Return the picture of curves; None where no arm has two rounds."""
+    """Return the picture of the curves of two rounds or more; None where no arm has them."""
+    curves = [curve for curve in curves if len(curve.points) > 1]
     points = [point for curve in curves for point in curve.points]
-    if max((len(curve.points) for curve in curves), default=0) < 2:
+    if not points:
         return None
     ends = [end for p in points for end in (p.value, p.low, p.high) if end is not None] + [0.0]
     low, high, last = min(ends), max(ends), max(point.round for point in points)
@@ -136,4 +138,5 @@ def plotted(curves: Sequence[Curve]) -> Plot | None:
         marks = tuple(map(mark, curve.points))
         drawn.append(Drawn(curve.arm, colour(style), " ".join(f"{m.x:.1f},{m.y:.1f}" for m in marks), marks))
     steps = sorted({0, last, last // 2} if last > 1 else {0, last})
-    return Plot(tuple(drawn), tuple((x(r), str(r)) for r in steps), tuple((y(v), number(v)) for v in sorted({low, 0.0, high})), y(0.0))
+    heights = [0.0, *(value for value in (low, high) if abs(y(value) - y(0.0)) >= APART)]
+    return Plot(tuple(drawn), tuple((x(r), str(r)) for r in steps), tuple((y(v), number(v)) for v in heights), y(0.0))
