@@ -11,7 +11,9 @@ import numpy as np
 
 from germline.core.digest import Json
 from germline.pools import table as tables
+from germline.pools.density import SAMPLE
 from germline.pools.opened import Opened
+from germline.pools.select import Wish
 from germline.pools.shard import Row, Shard
 from germline.pools.work import Made, Work, missing
 
@@ -101,3 +103,29 @@ def _try(work: Work, shard: Shard, rows: int) -> _Tried:
     tables.write(path, tables.Table(made.ids, made.uids, made.reasons, scores), shard)
     features = made.features(np.float16 if work.half else np.float32).nbytes if work.extractor and images else 0
     return _Tried(len(made.ids), sum(taken), path.stat().st_size + features)
+
+
+def searching(wish: Wish, rows: int | None, pool: Opened, work: Work) -> float:
+    """Return the seconds that comparing rows takes at most on one thread, by one matrix product timed here; 0 where none are compared."""
+    if not wish.in_features or not rows:
+        return 0.0
+    width = _width(pool, work)
+    x = np.random.default_rng(0).normal(size=(2048, width)).astype(np.float32)
+    start = time.monotonic()
+    for _ in range(4):
+        x @ x.T
+    each = (time.monotonic() - start) / (4 * len(x) ** 2)
+    pairs = rows * wish.n if wish.by in ("farthest", "threshold-decay") else 0
+    pairs += rows * min(rows, SAMPLE) if wish.keep_quantile is not None else 0
+    pairs += rows * rows // 2 if wish.near_duplicates is not None else 0
+    return each * pairs
+
+
+def _width(pool: Opened, work: Work) -> int:
+    """Return the number of features of a row."""
+    shard = pool.shards[0]
+    if shard.vectors is not None:
+        return int(shard.vectors().shape[1])
+    made = Made(shard, (), work.extractor, most=1)
+    made.all_of(work)
+    return int(made.features(np.float32).shape[1])

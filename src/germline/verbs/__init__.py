@@ -18,6 +18,7 @@ from germline.verbs.prompts import prompts
 from germline.verbs.report import report
 from germline.verbs.run import run
 from germline.verbs.score import score
+from germline.verbs.select import select
 from germline.verbs.serve import serve
 from germline.verbs.show import show
 from germline.verbs.study import study
@@ -46,6 +47,7 @@ VERBS: dict[str, Callable[..., None]] = {
         doctor,
         evaluate,
         score,
+        select,
         prompts,
         serve,
     )
