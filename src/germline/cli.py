@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import tyro
 
 from germline import registry
-from germline.core.errors import GermlineError
+from germline.core.errors import BadInput, GermlineError
+from germline.pipelines.processes import first_to_speak, processes, several
 from germline.registry import first_line
 from germline.verbs import VERBS
 
@@ -30,20 +31,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return 0
-    warnings.showwarning = lambda message, *_, **__: print(f"note: {message}", file=sys.stderr)
+    warnings.showwarning = lambda message, *_, **__: note(message)
     try:
+        if processes().count > 1 and arguments[0] != "run":
+            raise BadInput(f"germline {arguments[0]} is not for several processes; torchrun is for germline run. Start it by itself.")
         verb = registry.find(arguments[0], VERBS, "verb")
         if verb in (VERBS["run"], VERBS["prompts"]):  # what follows decides which flags there are
             verb(arguments[1:])
         else:
             tyro.cli(verb, prog=f"germline {arguments[0]}", args=arguments[1:])
     except GermlineError as error:
-        print(f"error: {error}", file=sys.stderr)
+        if first_to_speak():
+            print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nStopped. Nothing is lost: run the same command to go on.", file=sys.stderr)
+        if first_to_speak():
+            print("\nStopped. Nothing is lost: run the same command to go on.", file=sys.stderr)
         return 130
+    except BaseException:
+        first_to_speak()  # what follows speaks for all: the parser's words, or a traceback
+        raise
     return 0
+
+
+def note(message: Warning | str) -> None:
+    """Print a warning; of several processes only the first one's."""
+    if not (several() and processes().rank):
+        print(f"note: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

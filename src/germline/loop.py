@@ -26,9 +26,11 @@ from germline.core.errors import BadInput, RunConflict
 from germline.core.generation import CHOICE, IMAGES, MODEL, ROWS, Generation
 from germline.core.pool import Pool
 from germline.core.progress import Progress, silent
+from germline.core.protocols import Trainer, together
 from germline.core.recipe import Recipe
 from germline.core.splits import Splits
 from germline.diffusion.precision import resolve
+from germline.pipelines.processes import END, Processes, processes
 
 M = TypeVar("M")
 LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "pyarrow", "safetensors")
@@ -40,6 +42,9 @@ class Loop(Generic[M]):
 
     It has no memory: a generation is a function of recipe, data, chain and seed, so resuming is running again, whatever was
     killed and when.
+
+    Under torchrun every process makes its loop and iterates over it, in one folder that all of them see. Only the first locks, writes and
+    is given generations; the others take part in the trainings that are computed ``together``.
     """
 
     chain: Chain
@@ -78,14 +83,17 @@ class Loop(Generic[M]):
         """
         chain = Chain(Path(path), recipe.founder.restore, recipe.trainer.restore)
         identity: dict[str, Json] = {"parts": digest.describe(recipe), "seed": seed, "data": data.digest}
-        with chain.locked():
-            if (chain.path / CONFIG).exists():
-                _same(chain, identity, accept_drift)
-            else:
-                how = execution or Execution(precision=resolve("auto"))
-                config = {**identity, "names": dict(names or {}), "versions": versions(), "execution": vars(how).copy()}
-                sealed.write(chain.path / CONFIG, config)
-            chain.check()
+        group = processes()
+        if not group.rank:
+            with chain.locked():
+                if (chain.path / CONFIG).exists():
+                    _same(chain, identity, accept_drift)
+                else:
+                    how = execution or Execution(precision=resolve("auto"))
+                    config = {**identity, "names": dict(names or {}), "versions": versions(), "execution": vars(how).copy()}
+                    sealed.write(chain.path / CONFIG, config)
+                chain.check()
+        group.together()
         return cls(chain, recipe, data, progress)
 
     def run(self, generations: int) -> Iterator[Generation]:
@@ -95,9 +103,19 @@ class Loop(Generic[M]):
             RunConflict: another process works on this run.
             BadInput: a part returned something unusable; the message names the part.
         """
-        with self.chain.locked(), limited_threads(self.chain.execution.threads):
+        group = processes()
+        if group.rank:
+            return self._follow(group)
+        with self.chain.locked(), limited_threads(self.chain.execution.threads), group.leading():
             for number in range(generations + 1):
                 yield self.chain[number] if number < len(self.chain) else self._make(number)
+
+    def _follow(self, group: Processes) -> None:
+        """Take part in the trainings that the first process announces, until it ends."""
+        with limited_threads(self.chain.execution.threads):
+            while (number := group.told()) != END:
+                ctx = self.chain.context(number, self.data)
+                self._trained(self.chain.open(number, ctx.generations), ctx)
 
     def _make(self, number: int) -> Generation:
         ctx = self.chain.context(number, self.data, self.progress)
@@ -107,8 +125,7 @@ class Loop(Generic[M]):
             if not (step.path / name).exists():
                 with self.chain.timed(number, stage):
                     write(step, ctx)
-        trainer = self.recipe.trainer if number else self.recipe.founder
-        about: dict[str, Json] = {"images_seen": getattr(trainer, "images", None), "samples": self.recipe.sampler.n}
+        about: dict[str, Json] = {"images_seen": getattr(self._trainer(number), "images", None), "samples": self.recipe.sampler.n}
         return self.chain.seal(number, self._parts(number), about)
 
     def _parts(self, number: int) -> str:
@@ -125,11 +142,19 @@ class Loop(Generic[M]):
             pq.write_table(choice_table(offer, order, selector), temporary)
 
     def _train(self, step: Generation, ctx: Context) -> None:
-        trainer = self.recipe.trainer if step.number else self.recipe.founder
-        previous: M | None = self.chain[step.number - 1].model if step.number else None  # type: ignore[assignment]
-        arrays = trainer.arrays(trainer(step.training(self.data), previous, ctx))
+        trainer = self._trainer(step.number)
+        if together(trainer):
+            processes().told(step.number)
+        arrays = trainer.arrays(self._trained(step, ctx))
         with replacing(step.path / MODEL) as temporary:
             save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary)
+
+    def _trainer(self, number: int) -> Trainer[M]:
+        return self.recipe.trainer if number else self.recipe.founder
+
+    def _trained(self, step: Generation, ctx: Context) -> M:
+        previous: M | None = self.chain[step.number - 1].model if step.number else None  # type: ignore[assignment]
+        return self._trainer(step.number)(step.training(self.data), previous, ctx)
 
     def _sample(self, step: Generation, ctx: Context) -> None:
         model: M = step.model  # type: ignore[assignment]

@@ -20,11 +20,12 @@ LAYERS = [
     ("recipes", "studies", "report", "studio"),
 ]
 LAYERS += [
-    ("judge", "guidance", "captioned", "standard", "estimate", "doctor", "evaluate", "pools", "study", "plan"),
+    ("judge", "guidance", "captioned", "standard", "estimate", "doctor", "evaluate", "pools", "audit", "study", "plan"),
     ("plugins",),
     ("registry", "flags", "sweep"),
     ("verbs",),
     ("cli",),
+    ("__main__",),
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 FILES = sorted(ROOT.rglob("*.py"))

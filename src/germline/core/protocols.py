@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -109,3 +110,9 @@ class Metric(Protocol):
     def __call__(self, evidence: Evidence) -> Sequence[Measurement]:
         """Return the measurements of this generation."""
         ...
+
+
+def together(trainer: object) -> bool:
+    """Return whether every process of a group is to call a trainer: it says so (``together``), or one that it wraps does."""
+    inner = [getattr(trainer, one.name) for one in fields(trainer)] if is_dataclass(trainer) else []
+    return bool(getattr(trainer, "together", False)) or any(together(one) for one in inner)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -78,6 +78,7 @@ class TunePipeline:
         BadInput: a field out of range; there is no such pipeline.
     """
 
+    together: ClassVar[bool] = True  # every process of a group calls it
     base: Path | str
     revision: str | None = None
     images: int = 8_000
@@ -134,7 +135,9 @@ class TunePipeline:
         group = processes()
         with threads(ctx.execution.threads):
             with group.one_by_one():
-                rows = TuningRows(opened, data, self._latents(opened), self.condition_drop, self.cached, ctx)
+                rows = TuningRows(
+                    opened, data, Latents(self.base, self.revision, self._side(opened)), self.condition_drop, self.cached, ctx
+                )
                 previews = Previews(opened, self.previews, self.preview_every, self.preview_guidance, self._side(opened), ctx)
             network, tuning = self._begin(opened, previous, ctx)
             self._train(opened, network, tuning, rows, previews, self._key(opened, data, ctx), group, ctx)
@@ -234,9 +237,6 @@ class TunePipeline:
         if self.min_snr is not None and opened.process.target == "flow":
             raise BadInput(f"{WHO}: min_snr is for DDPM's noise, but this pipeline was trained by flow matching; leave it out.")
         opened.latent_shape(self.size)
-
-    def _latents(self, opened: Opened) -> Latents:
-        return Latents(self.base, self.revision, self._side(opened))
 
     def _side(self, opened: Opened) -> int:
         return opened.size if self.size is None else self.size

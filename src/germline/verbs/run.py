@@ -9,6 +9,7 @@ from germline import registry
 from germline.chain import FORK, fork
 from germline.core import digest
 from germline.core.digest import Json
+from germline.core.errors import BadInput
 from germline.core.progress import bars
 from germline.core.recipe import Recipe
 from germline.core.splits import Splits
@@ -19,6 +20,7 @@ from germline.flags import Parsed, counted, parse, run_usage, sided
 from germline.judge import judge
 from germline.loop import Loop
 from germline.measure import measure as measure_generation
+from germline.pipelines.processes import processes
 from germline.registry import plain
 from germline.report.effective import effective
 from germline.report.terminal import one_line, print_parts, print_verdict
@@ -29,15 +31,16 @@ def run(arguments: Sequence[str]) -> None:
     """Run a recipe generation after generation, resume it, measure every generation."""
     if not arguments or arguments[0] in ("-h", "--help"):
         return print(run_usage())
-    given = parse(arguments[0], arguments[1:])
-    kwargs, of = sided(given.kwargs, given.real_images)
-    data = of.load()
-    given = replace(given, kwargs=counted(kwargs, data), real_images=of)
-    flags, recipe = given.run, registry.function_of(given.recipe)(**given.kwargs)
+    group = processes()
+    with group.one_by_one():
+        given, recipe, data = prepared(arguments)
+    flags = given.run
     if flags.dry_run:
+        if group.count > 1:
+            raise BadInput("--dry-run times steps of one process; ask for it without torchrun.")
         return dry_run(given, recipe, data)
     path = flags.out or FOLDER / given.recipe.rsplit(":", 1)[-1]
-    if flags.rollback is not None:
+    if flags.rollback is not None and not group.rank:
         roll_back(flags.rollback, path)
     names: dict[str, Json] = {"recipe": given.recipe, "kwargs": plain(given.kwargs), "data": plain(given.real_images)}
     names |= registry.packages(given.recipe, given.real_images.data)
@@ -54,8 +57,17 @@ def run(arguments: Sequence[str]) -> None:
             and (said := judge(loop.chain, data, generations=generation.number + 1)).word in flags.stop_on
         ):
             return stopped(path, said, flags.json)
-    if not flags.json:
+    if not flags.json and not group.rank:
         print(f"\n{path} is finished. Look at it: germline report {path}")
+
+
+def prepared(arguments: Sequence[str]) -> tuple[Parsed, Recipe[ClassModel], Splits]:
+    """Return what the arguments say, with what they leave to the data or a pipeline settled; the recipe; the data."""
+    given = parse(arguments[0], arguments[1:])
+    kwargs, of = sided(given.kwargs, given.real_images)
+    data = of.load()
+    settled = replace(given, kwargs=counted(kwargs, data), real_images=of)
+    return settled, registry.function_of(given.recipe)(**settled.kwargs), data
 
 
 def roll_back(source: Path, path: Path) -> None:
