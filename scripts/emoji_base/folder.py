@@ -16,7 +16,7 @@ from transformers import CLIPTokenizer
 
 from emoji_base.unet import schedule
 
-STEPS, SCALE = 30, 3.0  # of the sampler, where nothing else is said
+STEPS, SCALE = 20, 3.0  # of the sampler, where nothing else is said
 
 
 def standardised(vae: nn.Module, means: Float[Tensor, "n 4 8 8"], stds: Float[Tensor, "n 4 8 8"]) -> None:

@@ -33,7 +33,7 @@ from germline.metrics import (
     Support,
     Vendi,
 )
-from germline.scorers import ClipScore, Safety, published
+from germline.scorers import ClipScore, DualEncoder, Safety, published
 from germline.scorers.safety import has_checker
 
 DIMS = 64  # of a space without classes: as many as the classifier has, and as a thousand rows can tell
@@ -102,7 +102,12 @@ def of_prompts(data: Splits) -> list[Metric]:
 
 
 def of_captions(data: Splits) -> list[Scorer]:
-    """Return the scorer of images against their captions that is here: CLIP, where its weights were downloaded before; else none."""
+    """Return the scorers of images against their captions that are here: CLIP, where its weights were downloaded before; else none.
+
+    Of emoji, the two dual encoders that are shipped.
+    """
+    if data.name == "emoji":
+        return [DualEncoder(), DualEncoder(held_out=True)]
     captions = np.issubdtype(data.real.condition.dtype, np.str_) and len(np.unique(data.held_out.condition)) > 1
     weights = published.here("clip") if captions and all(map(find_spec, REWARDS)) else None
     return [] if weights is None else [ClipScore(weights)]

@@ -73,6 +73,7 @@ SAMPLE_FIELDS = {
     "ReEncoded.base": "owner/name",
 }
 SMALLER = {"PCA": {"dims": 4}, "Preference": {"cap": None}}  # images of 4 x 4 have no 64 directions, and two classes no 7 prompts
+SMALLER["DualEncoder"] = {"template": "a {class}"}  # it reads prompts, and the conditions here are classes
 
 
 def parts(folder: str) -> list[type]:

@@ -4,6 +4,7 @@ from germline.scorers.aesthetic import Aesthetic
 from germline.scorers.agreement import Agreement
 from germline.scorers.clip_score import ClipScore
 from germline.scorers.confidence import Confidence
+from germline.scorers.dual_encoder import DualEncoder
 from germline.scorers.function import Function
 from germline.scorers.hps import HPS
 from germline.scorers.http import Http
@@ -20,6 +21,7 @@ __all__ = [
     "Agreement",
     "ClipScore",
     "Confidence",
+    "DualEncoder",
     "Function",
     "Http",
     "ImageReward",

@@ -16,6 +16,7 @@ from germline.core.protocols import Scorer
 from germline.scorers import blip, hub, open_clip
 from germline.scorers.aesthetic import Aesthetic
 from germline.scorers.clip_score import ClipScore
+from germline.scorers.dual_encoder import DualEncoder
 from germline.scorers.function import Function
 from germline.scorers.hps import HPS
 from germline.scorers.http import Http
@@ -27,7 +28,7 @@ from germline.scorers.safety import Safety
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-Made = Aesthetic | ClipScore | HPS | Http | ImageReward | PickScore | Ratings | Safety
+Made = Aesthetic | ClipScore | DualEncoder | HPS | Http | ImageReward | PickScore | Ratings | Safety
 
 
 def _hps(release: Literal["v2", "v2.1"]) -> Callable[[str], HPS]:
@@ -48,6 +49,15 @@ def _image_reward(where: str) -> ImageReward:
     return ImageReward(weights, _words(weights, where, hub.BERT), sizes=blip.sizes_beside(weights))
 
 
+def _dual_encoder(held_out: bool) -> Callable[[str], DualEncoder]:
+    def made(where: str) -> DualEncoder:
+        if where:
+            raise BadInput(f"The dual encoder of emoji is shipped and takes no weights, but was given {where!r}; leave it out.")
+        return DualEncoder(held_out)
+
+    return made
+
+
 def _words(weights: Path, where: str, name: str) -> Path | None:
     """Return the folder of a tokenizer: beside the weights where they are given as a path, else on the hub."""
     return None if Path(where).expanduser().exists() and where else hub.folder("A tokenizer", name, weights=False)
@@ -56,6 +66,8 @@ def _words(weights: Path, where: str, name: str) -> Path | None:
 KINDS: Mapping[str, Callable[[str], Made]] = {
     "aesthetic_v2": lambda where: Aesthetic(hub.folder("Aesthetic", where or hub.CLIP)),
     "clip": lambda where: ClipScore(hub.folder("ClipScore", where or hub.CLIP)),
+    "dual_encoder": _dual_encoder(held_out=False),
+    "dual_encoder_held_out": _dual_encoder(held_out=True),
     "hps_v2": _hps("v2"),
     "hps_v2.1": _hps("v2.1"),
     "imagereward": _image_reward,
