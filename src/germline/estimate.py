@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from germline.core.context import Context, Execution
+from germline.core.protocols import together
 from germline.core.recipe import Recipe
 from germline.core.splits import Splits
 from germline.diffusion.precision import resolve
@@ -17,6 +18,7 @@ from germline.loop import limited_threads
 
 M = TypeVar("M")
 PROBE_STEPS = 12
+FEW = 2  # steps, and samples, of a pretrained pipeline: they are slow, and long enough to be timed
 
 
 @dataclass(frozen=True)
@@ -50,27 +52,30 @@ class Rates:
 def estimate(recipe: Recipe[M], data: Splits, generations: int) -> Cost | None:
     """Return the cost of generations 0 to ``generations``, or None for trainers that state no budget in images.
 
-    A dozen training steps and one block of samples are run and timed; selection and metrics are left out.
+    A dozen training steps and one block of samples are run and timed, of a pretrained pipeline two and two; selection and metrics are
+    left out.
     """
     found = rates(recipe, data)
     return cost(recipe, data, found, 0, generations) if found else None
 
 
 def rates(recipe: Recipe[M], data: Splits) -> Rates | None:
-    """Return what a dozen training steps and one block of samples take here and now; None for trainers without a budget in images."""
+    """Return what a few training steps and samples take here and now; None for trainers without a budget in images."""
     if not all(isinstance(getattr(trainer, "images", None), int) for trainer in (recipe.founder, recipe.trainer)):
         return None
     with tempfile.TemporaryDirectory() as scratch, limited_threads(1):
         ctx = Context(0, 0, data, execution=Execution(precision=resolve("auto")), scratch=Path(scratch))
-        probe = PROBE_STEPS * int(getattr(recipe.founder, "batch", 64))
+        pretrained, batch = together(recipe.founder), int(getattr(recipe.founder, "batch", 64))
+        probe = (FEW if pretrained else PROBE_STEPS) * batch
+        real = data.real.take(np.arange(min(batch, len(data.real)))) if pretrained else data.real  # not all are to be encoded
         # A trainer that something precedes says how to probe it without that.
         of = getattr(recipe.founder, "probe", None)
         founder = of(probe) if callable(of) else dataclasses.replace(recipe.founder, images=probe)  # type: ignore[type-var]
-        founder(data.real, None, ctx)  # the first steps pay for warming up
+        founder(real, None, ctx)  # the first steps pay for warming up
         start = time.monotonic()
-        model = founder(data.real, None, ctx)
+        model = founder(real, None, ctx)
         image = (time.monotonic() - start) / probe
-        block = np.arange(min(ctx.execution.block, recipe.sampler.n))
+        block = np.arange(min(FEW if pretrained else ctx.execution.block, recipe.sampler.n))
         start = time.monotonic()
         recipe.sampler(model, block, ctx)
         row = (time.monotonic() - start) / len(block)
