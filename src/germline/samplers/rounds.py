@@ -1,0 +1,88 @@
+"""Prompts that are new in every generation."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.json
+import pyarrow.parquet as pq
+
+from germline.core.context import Context
+from germline.core.errors import BadInput
+from germline.core.pool import Pool, Rows
+from germline.core.protocols import Sampler
+
+Made = TypeVar("Made", contravariant=True)
+
+
+@dataclass(frozen=True)
+class Rounds(Generic[Made]):
+    """Let ``sampler`` draw generation g's samples of the prompts of round g: no prompt is drawn in two generations.
+
+    Source: P_0, P_1, ... of Algorithm 1 in Zhang et al., arXiv 2502.09963; that they share no prompt is inferred.
+
+    Attributes:
+        sampler: draws the prompts of the real rows that its context has.
+        prompts: a file of ``germline prompts rounds``, Parquet or JSONL, with the columns prompt and round; else the prompts of the real
+            rows are the rounds, in their order.
+        template: what each prompt is put into, such as "a photo of {noun}" for a file of nouns.
+
+    Raises:
+        BadInput: no such file or columns, a round has fewer prompts than are to be drawn, or a template without {noun}.
+    """
+
+    sampler: Sampler[Made]
+    prompts: Path | None = None
+    template: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.prompts is not None and not self.prompts.is_file():
+            raise BadInput(f"Rounds: there is no file {self.prompts}; make one with germline prompts rounds.")
+        if self.template is not None and "{noun}" not in self.template:
+            raise BadInput(f"Rounds: the template {self.template!r} has no {{noun}}; give one such as 'a photo of {{noun}}'.")
+
+    @property
+    def n(self) -> int:
+        """Rows a generation."""
+        return self.sampler.n
+
+    @property
+    def images_a_prompt(self) -> int:
+        """Rows that share a prompt."""
+        return int(getattr(self.sampler, "images_a_prompt", 1))
+
+    def __call__(self, model: Made, rows: Rows, ctx: Context) -> Pool:
+        """Return one image a row."""
+        need, real = math.ceil(self.n / self.images_a_prompt), ctx.data.real
+        told = real.condition[ctx.generation * need :] if self.prompts is None else of_round(self.prompts, ctx.generation)
+        if len(told) < need:
+            where = "the data's real rows" if self.prompts is None else str(self.prompts)
+            raise BadInput(
+                f"Rounds: generation {ctx.generation} draws {need} prompts, but {where} have {len(told)} left for it; give more prompts, or"
+                " fewer generations or rows."
+            )
+        texts = [str(prompt) if self.template is None else self.template.replace("{noun}", str(prompt)) for prompt in told[:need]]
+        asked = replace(real.take(np.zeros(need, np.int64)), condition=np.array(texts))
+        return self.sampler(model, rows, replace(ctx, data=replace(ctx.data, real=asked)))
+
+
+def of_round(path: Path, number: int) -> np.ndarray:
+    """Return the prompts of a round, in the order of the file.
+
+    Raises:
+        BadInput: the file is damaged or of another kind, or lacks a column.
+    """
+    try:
+        table = pq.read_table(path) if path.suffix == ".parquet" else pyarrow.json.read_json(path)
+    except (pa.ArrowException, OSError) as error:
+        raise BadInput(f"Rounds: {path} cannot be read ({str(error).splitlines()[0]}); give Parquet or JSONL.") from error
+    if lacking := {"prompt", "round"} - set(table.column_names):
+        raise BadInput(f"Rounds: {path} has no column {min(lacking)}; make the file with germline prompts rounds.")
+    prompts = np.array(table["prompt"].to_pylist(), dtype=np.str_)
+    found: np.ndarray = prompts[np.array(table["round"].to_pylist()) == number]
+    return found
