@@ -28,6 +28,11 @@ class Given:
     path: Path
     loaded: Loaded
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Where each image lies: its file or record, else the path and its row."""
+        return self.loaded.names or tuple(f"{self.path} row {row}" for row in range(len(self.loaded.images)))
+
     def images(self, shape: tuple[int, int, int]) -> UInt8[np.ndarray, "n h w c"]:
         """Return the images; grey ones among coloured ones become coloured.
 

@@ -23,13 +23,14 @@ class Loaded:
     """What a path holds: images (n, h, w, 1 or 3) uint8, their classes or prompts, and what was left out.
 
     ``conditions`` are class numbers with names in ``classes``, or prompts, and then ``classes`` is empty. ``skipped`` lists
-    (file, reason).
+    (file, reason). ``names`` says where each image lies, if in a file or record of its own.
     """
 
     images: UInt8[np.ndarray, "n h w c"]
     conditions: np.ndarray
     classes: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...] = ()
+    names: tuple[str, ...] = ()
 
 
 def load_images(path: Path | str, size: int | None = None, skip_bad: bool = False, progress: Progress = silent) -> Loaded:
@@ -156,7 +157,7 @@ def _decoded(path: Path, found: Listing, size: int | None, skip_bad: bool, progr
         bad = f"; all {len(skipped)} are unreadable, the first is {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
         raise BadInput(f"{path} holds no readable pictures (such as .png or .jpg){bad}.")
     conditions, classes = _conditions(path, kept, found.classes)
-    return Loaded(_stacked(images, kept), conditions, classes, tuple(skipped))
+    return Loaded(_stacked(images, kept), conditions, classes, tuple(skipped), tuple(item.where for item in kept))
 
 
 def _decode(item: Item, size: int | None) -> UInt8[np.ndarray, "h w c"]:

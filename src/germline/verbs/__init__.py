@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from germline.verbs.adopt import adopt
+from germline.verbs.audit import audit
 from germline.verbs.best import best
 from germline.verbs.check import check
 from germline.verbs.cite import cite
@@ -48,6 +49,7 @@ VERBS: dict[str, Callable[..., None]] = {
         evaluate,
         score,
         select,
+        audit,
         prompts,
         serve,
     )
