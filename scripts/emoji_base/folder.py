@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import cast
@@ -60,6 +61,9 @@ def write(folder: Path, vae: nn.Module, text: nn.Module, words: Path, unet: nn.M
     file = folder / "text_encoder" / "model.safetensors"
     tensors = {name if name.startswith("text_model.") else f"text_model.{name}": value for name, value in load_file(file).items()}
     save_file(tensors, file, metadata={"format": "pt"})
+    # Else transformers 5 opens this part in half precision, and diffusers the others in full: a plain from_pretrained could not compute.
+    config = folder / "text_encoder" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"dtype": "float32"}, indent=2))
     shutil.rmtree(folder / "tokenizer")
     shutil.copytree(words, folder / "tokenizer")
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import tyro
 
 from germline import registry
 from germline.core.splits import Splits
+from germline.pipelines.opened import SHIPPED
 from germline.recipes.chain_setup import ChainSetup
 from germline.registry import DataFlags
 
@@ -74,10 +76,15 @@ def flags_of(name: str, preset: str) -> type:
     function = registry.function_of(name)
     hints, chosen = get_type_hints(function), registry.defaults(name, preset)
     own = [(key, hints[key], field(default=value)) for key, value in chosen.items()]
-    shared = [("run", RunFlags, field(default=RunFlags(preset=preset))), ("real_images", DataFlags, field(default=DataFlags()))]
+    shared = [("run", RunFlags, field(default=RunFlags(preset=preset))), ("real_images", DataFlags, field(default=made_for(preset)))]
     flags = make_dataclass(name.replace("-", "_"), [*own, *shared], frozen=True)
     flags.__doc__ = (inspect.getdoc(function) or "").replace("Args:", "Attributes:")
     return flags
+
+
+def made_for(preset: str) -> DataFlags:
+    """Return the data that a preset is made for: the set whose name it has, else the default."""
+    return DataFlags(data=preset) if preset in registry.NAMED else DataFlags()
 
 
 def help_of(name: str) -> str:
@@ -86,22 +93,28 @@ def help_of(name: str) -> str:
         "",
         " --out runs/mine --seed 1",
         " --data photos/ --size 32",
-        *([" --model PATH_OR_ID --data photos/"] if TEXT_TO_IMAGE in registry.presets(name) else []),
-        *(f" --preset {p} --dry-run" for p in registry.presets(name) if p not in ("embedded", TEXT_TO_IMAGE)),
+        *([" --model emoji", " --model PATH_OR_ID --data photos/"] if TEXT_TO_IMAGE in registry.presets(name) else []),
+        *(f" --preset {p} --dry-run" for p in registry.presets(name) if p not in ("embedded", TEXT_TO_IMAGE, *SHIPPED)),
     ]
     about = (inspect.getdoc(registry.function_of(name)) or "").split("Args:")[0]
     return "Examples:\n" + "\n".join(f"  germline run {name}{flags}" for flags in examples) + f"\n\n{about}"
 
 
 def preset_of(name: str, arguments: Sequence[str]) -> str:
-    """Return the preset named among the arguments, which decides the defaults of all other flags; --model alone means text-to-image."""
+    """Return the preset named among the arguments, which decides the defaults of all other flags.
+
+    --model alone means text-to-image; with the name of a pipeline that is shipped, the preset of that name.
+    """
     for i, argument in enumerate(arguments):
         if argument == "--preset" and i + 1 < len(arguments):
             return arguments[i + 1]
         if argument.startswith("--preset="):
             return argument.split("=", 1)[1]
-    model = any(argument == "--model" or argument.startswith("--model=") for argument in arguments)
-    return TEXT_TO_IMAGE if model and TEXT_TO_IMAGE in registry.presets(name) else "embedded"
+    text = " ".join(arguments)
+    model = re.search(r"(?:^| )--model(?:[ =](\S*))?(?= |$)", text)
+    if not model or TEXT_TO_IMAGE not in registry.presets(name):
+        return "embedded"
+    return model[1] if model[1] in SHIPPED and model[1] in registry.presets(name) else TEXT_TO_IMAGE
 
 
 def sided(kwargs: Mapping[str, object], flags: DataFlags) -> tuple[dict[str, object], DataFlags]:

@@ -24,6 +24,7 @@ CLASSES: dict[Kind, tuple[str, ...]] = {  # the network's class, then those of t
     "sd3": ("SD3Transformer2DModel", "CLIPTextModelWithProjection", "CLIPTextModelWithProjection"),
 }
 SUFFIXES = (".json", ".txt", ".safetensors")
+SHIPPED = {"emoji": Path(__file__).parent / "embedded" / "emoji"}  # pipelines that lie in the package, by name
 
 
 class VAEConfig(Protocol):
@@ -146,9 +147,13 @@ def open_pipeline(source: Path | str, revision: str | None = None) -> Opened:
 def place(source: Path | str) -> Path | str:
     """Return a folder as a path, whether it came as one or as text; what is no folder here is a name on the hub.
 
+    The name "emoji" is the pipeline that is shipped, whatever folders are here; a folder of yours is "./emoji".
+
     Raises:
         BadInput: a path that is not there.
     """
+    if isinstance(source, str) and source in SHIPPED:
+        return SHIPPED[source]
     if Path(source).expanduser().is_dir():
         return Path(source).expanduser()
     if isinstance(source, Path):

@@ -6,7 +6,7 @@ from typing import Literal
 from germline.core.protocols import Sampler
 from germline.core.recipe import Recipe
 from germline.diffusion.model import ClassModel
-from germline.recipes.chain_setup import EMBEDDED, TEXT_TO_IMAGE, TOY, ChainSetup
+from germline.recipes.chain_setup import EMBEDDED, EMOJI, EMOJI_ROWS, TEXT_TO_IMAGE, TOY, ChainSetup
 from germline.samplers import ReEncoded, Reloaded
 from germline.trainers import Kept
 
@@ -22,7 +22,8 @@ def chain_of_diffusion(
     """Chain of Diffusion: every generation fine-tunes the base on the last one's samples, which have the prompts of R's rows, in order.
 
     Generation 0 is the base fine-tuned on R, the paper's iteration 1; it runs 6, which is --generations 5. High guidance exaggerates,
-    none blurs. With --model PATH_OR_ID a text-to-image pipeline is fine-tuned (preset text-to-image); else a class is the prompt. Base
+    none blurs. With --model PATH_OR_ID a text-to-image pipeline is fine-tuned (preset text-to-image), with --model emoji
+    the one that is shipped; else a class is the prompt. Base
     and numbers are ours.
 
     Args:
@@ -54,4 +55,5 @@ toy = partial(chain_of_diffusion, n=300, setup=TOY)  # with --data toy-digits
 # Known of the paper: the base is Stable Diffusion, fine-tuned anew each time, on as many images as there are prompts; no real image after
 # the first iteration. Unknown to us: its data, LoRA or not, rank, rate, steps, solver and scales.
 text_to_image = partial(chain_of_diffusion, n=None, setup=TEXT_TO_IMAGE)  # what --model means
+emoji = partial(chain_of_diffusion, n=EMOJI_ROWS, setup=EMOJI)  # what --model emoji means
 paper = partial(chain_of_diffusion)

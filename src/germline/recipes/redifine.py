@@ -6,7 +6,7 @@ from functools import partial
 from germline.core.recipe import Recipe
 from germline.diffusion.model import ClassModel
 from germline.recipes.chain_of_diffusion import chain_of_diffusion
-from germline.recipes.chain_setup import EMBEDDED, TEXT_TO_IMAGE, TOY, ChainSetup
+from germline.recipes.chain_setup import EMBEDDED, EMOJI, EMOJI_ROWS, TEXT_TO_IMAGE, TOY, ChainSetup
 
 
 def remedied(setup: ChainSetup) -> ChainSetup:
@@ -17,6 +17,7 @@ def remedied(setup: ChainSetup) -> ChainSetup:
 REMEDIED, REMEDIED_TOY = remedied(EMBEDDED), remedied(TOY)
 # From 7.5, at which pipelines are usually guided, in the middle of the paper's 5 to 10.
 REMEDIED_PIPELINE = replace(remedied(TEXT_TO_IMAGE), guidance_scale=7.5)
+REMEDIED_EMOJI = replace(remedied(EMOJI), guidance_scale=7.5)
 
 
 def redifine(n: int | None = 2_000, real_data: float = 0.0, setup: ChainSetup = REMEDIED) -> Recipe[ClassModel]:
@@ -38,5 +39,6 @@ def redifine(n: int | None = 2_000, real_data: float = 0.0, setup: ChainSetup = 
 embedded = partial(redifine)
 toy = partial(redifine, n=300, setup=REMEDIED_TOY)  # with --data toy-digits
 text_to_image = partial(redifine, n=None, setup=REMEDIED_PIPELINE)  # what --model means
+emoji = partial(redifine, n=EMOJI_ROWS, setup=REMEDIED_EMOJI)  # what --model emoji means
 # Known of the paper: condition drop and a decaying scale together, from initial scales of 5 to 10. All else as for the chain.
 paper = partial(redifine, setup=replace(REMEDIED, guidance_scale=7.5))

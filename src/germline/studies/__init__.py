@@ -7,6 +7,7 @@ from germline.core.protocols import Metric
 from germline.core.recipe import Recipe
 from germline.diffusion.model import ClassModel
 from germline.studies.demo import demo
+from germline.studies.demo_t2i import demo_t2i
 from germline.studies.entropy_drives import entropy_drives
 from germline.studies.loop import (
     loop_scratch,
@@ -52,6 +53,7 @@ CONTROLS = (planted_unconditional, planted_scratch, planted_scratch_guided, plan
 CELLS = tuple(Study(arms, "digits") for arms in (*LOOPS, *CONTROLS))
 ALL = (
     Study(demo),
+    Study(demo_t2i, "emoji"),
     *CELLS,
     Study(entropy_drives, "digits"),
     Study(solver_steps),
@@ -73,6 +75,7 @@ __all__ = [
     "CELLS",
     "Study",
     "demo",
+    "demo_t2i",
     "entropy_drives",
     "lsf",
     "lsf_digits",
