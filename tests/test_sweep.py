@@ -150,7 +150,7 @@ def test_a_study_is_planned_on_the_data_it_is_made_for(capsys):
         (["replace", "--against", "replce"], "There is no arm 'replce'. Did you mean replace?"),
         (["replace", "--seeds", "0"], "--seeds must be at least 1"),
         (["demo", "--sweep", "n=1,2"], "demo is a study: its arms are fixed"),
-        (["dem"], "Did you mean demo?"),
+        (["dem"], "Did you mean demo"),
     ],
 )
 def test_mistakes_are_answered_with_what_was_meant(flags, says, capsys, tmp_path):
