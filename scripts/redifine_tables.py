@@ -2,6 +2,7 @@
 
 python scripts/redifine_tables.py runs/redifine-toy              # last generation by kind and scale, paired differences, courses
 python scripts/redifine_tables.py runs/redifine-toy --foretold   # what generation 0 foretold of each arm, and which side it took
+python scripts/redifine_tables.py runs/redifine-toy --minus both-2 runs/toy-near guidance-scale-1.2-condition-drop-0.2
 
 Runs that are not finished are left out, and named. --unclipped draws generation 0 again, for growths before clipping: seconds a run.
 """
@@ -60,8 +61,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--foretold", action="store_true", help="hold the sealed predictions against the chains")
     parser.add_argument("--unclipped", action="store_true", help="with --foretold: the growths before clipping too")
+    parser.add_argument("--minus", nargs=3, metavar=("ARM", "OTHER", "CONTROL"), help="an arm minus an arm of another folder, by seed")
     asked = parser.parse_args()
     study, last = finished(opened(asked.folder))
+    if asked.minus:
+        arm, other, control = asked.minus
+        beside, _ = finished(opened(Path(other)))
+        print(difference(study[arm], beside[control], last))
+        return
     lines = foretold(study, last, asked.unclipped) if asked.foretold else tables(study, last)
     for line in lines:
         print(line, flush=True)
@@ -132,12 +139,17 @@ def differences(study: Study, last: int) -> Iterator[str]:
     names = [name for name, k in COMPARED]
     yield f"\n| difference | {' | '.join(names)} |\n{'|---' * (len(names) + 1)}|"
     for arm, control in pairs(study):
-        cells = []
-        for name, k in COMPARED:
-            ours, theirs = of_seeds(study[arm], last, name, k), of_seeds(study[control], last, name, k)
-            both = sorted(set(ours) & set(theirs))
-            cells.append(text(paired([ours[seed] for seed in both], [theirs[seed] for seed in both]), "+") if both else MISSING)
-        yield f"| {arm} - {control} | {' | '.join(cells)} |"
+        yield f"| {arm} - {control} | {difference(study[arm], study[control], last)} |"
+
+
+def difference(arm: dict[int, Run], control: dict[int, Run], last: int) -> str:
+    """Return arm minus control in each measure, by the seeds that both have."""
+    cells = []
+    for name, k in COMPARED:
+        ours, theirs = of_seeds(arm, last, name, k), of_seeds(control, last, name, k)
+        both = sorted(set(ours) & set(theirs))
+        cells.append(text(paired([ours[seed] for seed in both], [theirs[seed] for seed in both]), "+") if both else MISSING)
+    return " | ".join(cells)
 
 
 def pairs(study: Study) -> Iterator[tuple[str, str]]:
