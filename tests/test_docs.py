@@ -52,7 +52,7 @@ def test_the_python_of_the_readme_runs_but_for_its_budget(tmp_path, monkeypatch)
 
 
 CHOICES = [line for line in (ROOT / "docs" / "choose.md").read_text().splitlines() if re.match(r"\| (?!-|your case)", line)]
-MEASURED = r"[-+]?[\d.]+ (?:\[[-+.\d, ]+\]|of \d+)|[\d.]+ %"
+MEASURED = r"[-+]?[\d.]+ (?:\[[-+.\d, ]+\]|of \d+)|[\d.]+(?: to [\d.]+)? ?%"
 
 
 @pytest.mark.parametrize("line", CHOICES, ids=lambda line: line.split("|")[1].strip())
