@@ -17,8 +17,9 @@ from germline.metrics.by_class import balanced, each_set
 
 @dataclass(frozen=True)
 class OLE:
-    """sum_c |M_c|_* - |M|_*, M_c the features of class c, M of all classes, |.|_* the sum of singular values. Low is
-    good down to the level of real rows; what a probe filtered lies below it (docs/results/lsf.md).
+    """sum_c |M_c|_* - |M|_*, M_c the features of class c, M of all classes, |.|_* the sum of singular values.
+
+    Low is good down to the level of real rows; what a probe filtered lies below it (docs/results/lsf.md).
 
     Never below 0, and 0 exactly if the spans of the classes are orthogonal. ``ole`` is raw, ``ole_per_row`` divided by the number of
     rows, ``ole_unit`` raw on features of unit length: the last cannot grow because features do. All grow with the rows, so at most

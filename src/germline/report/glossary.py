@@ -104,8 +104,8 @@ KNOWN = {
     "ole": Entry(
         "OLE",
         "How far the classes' features are from lying at right angles to each other: the sum of singular values of each class less that of"
-        " all classes together. 0 where the classes share no direction. It grows with features that grow. A filter by a probe takes it below the"
-        " level of real images, which is no gain.",
+        " all classes together. 0 where the classes share no direction. It grows with features that grow."
+        " A filter by a probe takes it below the level of real images, which is no gain.",
     ),
     "ole_per_row": Entry("OLE a row", "OLE, divided by the number of rows."),
     "ole_unit": Entry("OLE of unit length", "OLE of features brought to unit length, so that it cannot grow because features do."),
