@@ -55,7 +55,7 @@ def test_every_recipe_has_help_with_examples_first(recipe, capsys):
         (["run", "entropy", "--preset", "papr"], "There is no preset of entropy 'papr'. Did you mean paper?"),
         (["run", "entropy", "--data", "fashon-mnist"], "Did you mean fashion-mnist"),
         (["show", "nothing-like-it"], "neither a recipe nor a run folder"),
-        (["study", "dem"], "Did you mean demo?"),
+        (["study", "dem"], "Did you mean demo or demo-t2i?"),
         (["check", "nowhere"], "neither a recipe nor a run folder"),
     ],
 )
