@@ -30,8 +30,9 @@ from germline.report.curves import FAINT, constants, joined, panels, series_of
 from germline.report.grids import grid, spread, tile_rows
 from germline.report.neighbours import galleries, nearest_rows
 from germline.report.origins import counts
-from germline.report.page import short, write_page
+from germline.report.page import write_page
 from germline.report.pictures import small
+from germline.report.rendered import short
 from germline.report.spent import Spent
 from germline.report.statement import statement
 from germline.report.text import number, ratio

@@ -5,13 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from germline.core.atomic import write_bytes
+from germline.report.rendered import rendered
 from germline.report.tables import Facts, Table
-
-HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -71,8 +67,4 @@ def write(page: Page, out: Path) -> None:
     Raises:
         GermlineError: the file cannot be written.
     """
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    css = Markup((HERE / "page.css").read_text())  # our own file: nothing of a user's in it
-    write_bytes(out, environment.get_template("audited.html").render(page=page, css=css).encode())
+    write_bytes(out, rendered("audited.html", {"page": page}).encode())

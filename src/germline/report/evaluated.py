@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from germline.core.atomic import write_bytes
 from germline.report.figures import colour
+from germline.report.rendered import rendered
 from germline.report.tables import Facts, Table
 from germline.report.text import number
 
-HERE = Path(__file__).parent
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 190, 62, 14, 10, 34  # of a curve, in its own units
 APART = 13  # units between two texts of an axis
 
@@ -107,11 +104,7 @@ def write(page: Page, out: Path) -> None:
     Raises:
         GermlineError: the file cannot be written.
     """
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    css = Markup((HERE / "page.css").read_text())  # our own file: nothing of a user's in it
-    write_bytes(out, environment.get_template("evaluated.html").render(page=page, css=css).encode())
+    write_bytes(out, rendered("evaluated.html", {"page": page}).encode())
 
 
 def plotted(curves: Sequence[Curve]) -> Plot | None:

@@ -6,22 +6,18 @@ import base64
 import gzip
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from germline.chain import Chain
 from germline.core.atomic import write_bytes
-from germline.core.digest import Json
 from germline.core.progress import Advance, Progress, silent
 from germline.core.splits import Splits
 from germline.core.verdict import Verdict
-from germline.report import figures, tables, together
+from germline.report import tables, together
 from germline.report.arms import Group, groups
-from germline.report.composition import Composition, colour, compositions
+from germline.report.composition import Composition, compositions
 from germline.report.contrasts import Contrasts, contrasts
 from germline.report.curves import Panel, constants, joined, panels
 from germline.report.fingerprints import Fingerprints, fingerprints
@@ -30,14 +26,12 @@ from germline.report.law import Law, laws
 from germline.report.neighbours import Gallery, Strip, galleries
 from germline.report.rates import rates
 from germline.report.rates import table_of as rates_table
+from germline.report.rendered import own, rendered
 from germline.report.selections import Selections, selections
 from germline.report.spectra import Spectra, spectra
 from germline.report.spent import Spent
 from germline.report.statement import Statement, statement
-from germline.report.text import number
 from germline.report.verdicts import Judgement, judgements
-
-HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -94,27 +88,12 @@ def write_page(
 
 def render(chapters: Sequence[Chapter]) -> str:
     """Return the page as HTML."""
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"number": number, "short": short}
-    environment.globals |= {"colour": figures.colour, "marker": figures.marker, "made_colour": partial(colour)}
-    own = {name: Markup((HERE / f"page.{name}").read_text()) for name in ("css", "js")}  # our own files: nothing of a user's in them
-    return environment.get_template("page.html").render(chapters=chapters, plotly=packed(get_plotlyjs()), **own)
+    return rendered("page.html", {"chapters": chapters, "plotly": packed(get_plotlyjs()), "js": own("page.js")})
 
 
 def packed(text: str) -> str:
     """Return a text as gzip in base64: the curves' library takes a third of its bytes, and the page unpacks it."""
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
-
-
-def short(value: Json) -> Json:
-    """Return a figure's JSON with six digits that matter in every number: more are not seen, and are half of its bytes."""
-    if isinstance(value, float):
-        return float(f"{value:.6g}")
-    if isinstance(value, dict):
-        return {key: short(inner) for key, inner in value.items()}
-    return [short(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _chapter(group: Group, verdicts: Mapping[Path, Verdict], costs: Mapping[Path, Spent], share: float, advance: Advance) -> Chapter:
