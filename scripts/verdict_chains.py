@@ -213,11 +213,11 @@ def judged(readings: list[Reading]) -> tuple[str, int | None, int | None]:
 
 def table(out: Path) -> Iterator[str]:
     """Yield a Markdown table, a row a kind, of what is finished."""
-    yield "| chains | run of planned | improving | stable | collapsing | diverging | alarm at any generation | delay: median (range) |"
-    yield "|---|---|---|---|---|---|---|---|"
+    yield "| chains | run of planned | improving | stable | unclear | collapsing | diverging | alarm at any generation | delay (range) |"
+    yield "|---|---|---|---|---|---|---|---|---|"
     for kind in kinds():
         said = [judged(load(path)) for path in sorted(out.glob(f"{kind.name.replace(' ', '_')}-[0-9]*.json"))]
-        counts = [sum(word == name for word, _, _ in said) for name in ("improving", "stable", "collapsing", "diverging")]
+        counts = [sum(word == name for word, _, _ in said) for name in ("improving", "stable", "unclear", "collapsing", "diverging")]
         since = [at for _, _, at in said if at is not None]
         delay = f"{np.median(since):g} ({min(since)} to {max(since)})" if since else "-"
         ever = sum(alarm is not None for _, alarm, _ in said)

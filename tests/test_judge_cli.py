@@ -1,6 +1,7 @@
 """The judge on the command line: verdict, best, --stop-on and --rollback, on a Gaussian chain of few rows that collapses."""
 
 import json
+from importlib import import_module
 
 import pytest
 
@@ -8,6 +9,7 @@ from germline.chain import Chain
 from germline.cli import main
 from germline.core.generation import MODEL, folder
 from germline.core.recipe import Recipe
+from germline.core.verdict import Verdict
 from germline.mixers import RealOnly, Replace
 from germline.samplers.gaussian import DrawGaussian
 from germline.trainers.gaussian import FitGaussian
@@ -87,3 +89,11 @@ def test_rollback_shares_the_generations_up_to_the_best_and_running_twice_goes_o
     assert start("refreshed", "--rollback", stopped, "--out", new, generations=best + 2) == 0
     assert len(Chain(new)) == best + 3
     assert Chain(new)[best + 1].digest == after
+
+
+@pytest.mark.parametrize(("asked", "generations"), [(("collapsing", "diverging"), 3), (("unclear",), 2)])
+def test_an_unclear_chain_goes_on_unless_unclear_was_asked_for(tmp_path, monkeypatch, capsys, asked, generations):
+    monkeypatch.setattr(import_module("germline.verbs.run"), "judge", lambda *_, **__: Verdict("unclear", (), 0, 2))
+    assert start("refreshed", "--out", tmp_path / "run", "--stop-on", *asked, generations=2) == 0
+    assert len(Chain(tmp_path / "run")) == generations
+    assert ("Stopped: unclear" in capsys.readouterr().out) == (generations == 2)

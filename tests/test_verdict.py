@@ -1,6 +1,7 @@
 """The judge on chains whose fate is known: built of real digits, as images only, and Gaussian chains that select."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -11,15 +12,17 @@ from germline.core.context import Context
 from germline.core.errors import BadInput
 from germline.core.pool import Pool
 from germline.core.splits import split
+from germline.core.verdict import MEANING, Word
 from germline.data import digits
 from germline.features import Classifier, Pixels
 from germline.judge import judge, steps_of
 from germline.loop import Loop
 from germline.mixers import Accumulate, Replace
 from germline.readings import Reading, Step
+from germline.report.verdicts import SYMBOLS
 from germline.samplers.gaussian import DrawGaussian
 from germline.selectors import Farthest
-from germline.verdict import conclude, verdict
+from germline.verdict import conclude, first, verdict
 
 N, GENERATIONS = 290, 8
 SPACE, TELLER = Classifier(images=16_000), Classifier(seed=1, images=16_000)
@@ -153,12 +156,47 @@ def line(axis, name, change, better, reference=0.0):
 
 @pytest.mark.parametrize(
     ("neighbour", "spread", "word"),
-    [(-3, -3, "collapsing"), (-3, 3, "collapsing"), (3, 3, "diverging"), (0, 3, "diverging"), (0, -3, "collapsing"), (0, 0, "stable")],
+    [(-3, -3, "collapsing"), (-3, 3, "collapsing"), (3, 3, "diverging"), (0, 3, "diverging"), (0, -3, "collapsing"), (0, 0, "unclear")],
 )
 def test_a_chain_collapses_where_samples_lie_closer_though_the_whole_spreads(neighbour, spread, word):
     readings = [
-        line("fidelity", "Frechet distance", 0 if word == "stable" else 3, "low"),
+        line("fidelity", "Frechet distance", 3, "low"),
         line("diversity", "log neighbour distance", neighbour, "high"),
         line("diversity", "log spread", spread, "high"),
     ]
     assert conclude(readings).word == word
+
+
+@pytest.mark.parametrize(
+    ("distance", "spread", "coverage", "agreement", "word"),
+    [
+        (0, 0, 0, 0, "stable"),
+        (-3, 0, 0, 0, "stable"),  # one better: not enough for "improving"
+        (-3, 0, 3, 0, "improving"),
+        (3, 0, 0, 0, "unclear"),
+        (0, 3, 0, 0, "unclear"),  # one overshoots
+        (-3, 0, 3, -3, "unclear"),  # one worse beside two better
+        (3, 0, 0, -3, "diverging"),
+        (3, -3, 0, 0, "collapsing"),
+    ],
+)
+def test_one_measure_that_is_worse_is_no_alarm_and_no_health(distance, spread, coverage, agreement, word):
+    readings = [
+        line("fidelity", "Frechet distance", distance, "low"),
+        line("diversity", "log spread", spread, "high"),
+        line("diversity", "coverage", coverage, "high", reference=4.0),
+        line("agreement", "agreement", agreement, "high", reference=4.0),
+    ]
+    said = conclude(readings)
+    assert said.word == word, said.because
+    assert conclude(first(readings, 3)).word in ("too short", "collapsing", "diverging")
+
+
+def test_two_that_overshoot_and_none_that_is_worse_are_unclear():
+    said = conclude([line("diversity", "log spread", 3, "high"), line("diversity", "log neighbour distance", 3, "high")])
+    assert said.word == "unclear"
+    assert all("overshoots" in reason for reason in said.because)
+
+
+def test_every_word_has_a_meaning_and_a_symbol():
+    assert set(get_args(Word)) == set(MEANING) == set(SYMBOLS)

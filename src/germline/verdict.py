@@ -1,4 +1,4 @@
-"""The judge: improving, stable, collapsing or diverging. It sees images and conditions only, and never decides by one number."""
+"""The judge: improving, stable, unclear, collapsing or diverging. It sees images and conditions only, and never decides by one number."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def verdict(steps: Sequence[Step], ctx: Context, space: Extractor, classifier: C
     """Return the verdict on a chain of at least two generations, and since when it holds.
 
     Fidelity, diversity, novelty and agreement are judged apart, each by several measures. A measure speaks if its trend is certain
-    (beyond metric noise and the chain's own scatter) and its change material. The word needs two measures that agree. All of it ours.
+    (beyond metric noise and the chain's own scatter) and its change material. The word needs two measures that agree; where something
+    is worse and no second measure agrees, the word is "unclear": no alarm, and no health. All of it ours.
     """
     readings = read(steps, ctx, space, classifier)
     final = conclude(readings)
@@ -98,7 +99,7 @@ def _word(said: Sequence[tuple[Reading, Says]]) -> Word:
         return "collapsing" if closer or (shrinks and not over) else "diverging"
     if len(better) >= 2 and not worse and not over:
         return "improving"
-    return "stable"
+    return "unclear" if worse or over else "stable"
 
 
 def _axis(said: Sequence[tuple[Reading, Says]]) -> Axis:

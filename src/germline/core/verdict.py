@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
 from germline.core.digest import Json
 
-Word = Literal["improving", "stable", "collapsing", "diverging", "too short"]
+Word = Literal["improving", "stable", "unclear", "collapsing", "diverging", "too short"]
 AxisName = Literal["fidelity", "diversity", "novelty", "agreement"]
 Says = Literal["better", "steady", "worse", "overshoots", "unknown"]
+
+MEANING: Mapping[Word, str] = {
+    "improving": "two measures or more got better, and none worse",
+    "stable": "no measure got worse, and not two got better",
+    "unclear": "something certainly got worse, but not the two measures that an alarm needs: neither healthy nor proven sick",
+    "collapsing": "two measures or more got worse, and samples lie closer together or closer to their training rows",
+    "diverging": "two measures or more got worse, or passed what real images have, and samples do not close up",
+    "too short": "under four generations, and no change that is plain already",
+}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from germline.core.digest import Json
 from germline.core.measurement import Measurement
-from germline.core.verdict import Verdict
+from germline.core.verdict import MEANING, Verdict
 from germline.report.effective import effective
 from germline.report.glossary import rank
 
@@ -75,6 +75,7 @@ def print_verdict(title: str, verdict: Verdict) -> None:
         ends = (f"{axis.values[0]:.3g}", f"{axis.values[-1]:.3g}")
         table.add_row(axis.name, axis.says, axis.measure, *ends, trend, change, real)
     console.print(table)
+    console.print(f"  {verdict.word}: {MEANING[verdict.word]}")
     for reason in verdict.because:
         console.print(f"  {reason}")
 

@@ -11,7 +11,7 @@ from germline.core.verdict import Axis, AxisName, Verdict, Word
 from germline.report.arms import Arm, Group
 from germline.report.text import number
 
-SYMBOLS: Mapping[Word, str] = {"improving": "▲", "stable": "■", "collapsing": "▼", "diverging": "◆", "too short": "○"}
+SYMBOLS: Mapping[Word, str] = {"improving": "▲", "stable": "■", "unclear": "?", "collapsing": "▼", "diverging": "◆", "too short": "○"}
 AXES: tuple[AxisName, ...] = ("fidelity", "diversity", "novelty", "agreement")
 
 

@@ -8,9 +8,10 @@ from germline.verbs.arguments import Paths, print_json, run_folders
 
 
 def verdict(runs: Paths, generations: int | None = None, json: bool = False) -> None:
-    """Say whether runs are improving, stable, collapsing or diverging, since when, and which generation is best.
+    """Say whether runs are improving, stable, unclear, collapsing or diverging, since when, and which generation is best.
 
     Images and conditions are all that is looked at. Four things are judged apart: fidelity, diversity, novelty, agreement.
+    A word needs two measures that agree. "Unclear" says that something certainly got worse and no second measure agrees.
 
     Examples:
       germline verdict runs/replace
