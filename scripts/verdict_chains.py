@@ -203,26 +203,29 @@ def load(path: Path) -> list[Reading]:
     return [Reading(**{k: tuple(v) if isinstance(v, list) else v for k, v in r.items()}) for r in json.loads(path.read_text())]
 
 
-def judged(readings: list[Reading]) -> tuple[str, int | None, int | None]:
-    """Return the word on the whole chain, the generation of the first alarm, and the generation since when the alarm stays."""
+def judged(readings: list[Reading]) -> tuple[list[str], int | None, int | None]:
+    """Return the words from generation 1 on, the generation of the first alarm, and the generation since when the alarm stays."""
     words = [conclude(first(readings, n)).word for n in range(2, len(readings[0].values) + 1)]
     alarms = [g for g, word in enumerate(words, 1) if word in BAD]
     since = next((g for g in alarms if all(later in alarms for later in range(g, len(words) + 1))), None)
-    return words[-1], alarms[0] if alarms else None, since
+    return words, alarms[0] if alarms else None, since
 
 
 def table(out: Path) -> Iterator[str]:
     """Yield a Markdown table, a row a kind, of what is finished."""
-    yield "| chains | run of planned | improving | stable | unclear | collapsing | diverging | alarm at any generation | delay (range) |"
-    yield "|---|---|---|---|---|---|---|---|---|"
+    ends = ("improving", "stable", "unclear", "collapsing", "diverging")
+    ever = "unclear at any generation | alarm at any generation"
+    yield f"| chains | run of planned | {' | '.join(ends)} | {ever} | delay: median (range) |"
+    yield "|---|---|---|---|---|---|---|---|---|---|"
     for kind in kinds():
         said = [judged(load(path)) for path in sorted(out.glob(f"{kind.name.replace(' ', '_')}-[0-9]*.json"))]
-        counts = [sum(word == name for word, _, _ in said) for name in ("improving", "stable", "unclear", "collapsing", "diverging")]
+        counts = [sum(words[-1] == name for words, _, _ in said) for name in ends]
+        counts.append(sum("unclear" in words for words, _, _ in said))
         since = [at for _, _, at in said if at is not None]
         delay = f"{np.median(since):g} ({min(since)} to {max(since)})" if since else "-"
-        ever = sum(alarm is not None for _, alarm, _ in said)
+        counts.append(sum(alarm is not None for _, alarm, _ in said))
         what = "healthy" if kind.healthy else "to be detected"
-        yield f"| {kind.name} ({what}) | {len(said)} of {kind.chains} | {' | '.join(map(str, counts))} | {ever} | {delay} |"
+        yield f"| {kind.name} ({what}) | {len(said)} of {kind.chains} | {' | '.join(map(str, counts))} | {delay} |"
 
 
 SIGNS = {

@@ -1,5 +1,6 @@
 """The command: finds the verb, turns its arguments into flags, its errors into exit codes."""
 
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -11,6 +12,9 @@ from germline.core.errors import BadInput, GermlineError
 from germline.pipelines.processes import first_to_speak, processes, several
 from germline.registry import first_line
 from germline.verbs import VERBS
+from germline.verbs.helptext import flowing, help_of
+
+BROKEN_PIPE = 141  # 128 and the number of SIGPIPE, as a shell has it
 
 
 def usage() -> str:
@@ -20,26 +24,21 @@ def usage() -> str:
         "germline show replace",
         "germline report runs/replace --out replace.html",
         "germline run entropy --dry-run",
+        "germline run redifine --model emoji",
+        "germline audit --real photos/ --made made/ --out audit.html",
+        "germline select --pool photos/ --n 5000 --keep-quantile 0.95 --out chosen/",
     )
     verbs = "\n".join(f"  {name:10}{first_line(verb)}" for name, verb in VERBS.items())
     return "usage: germline VERB ...\n\nExamples:\n  " + "\n  ".join(examples) + f"\n\nVerbs (germline VERB --help says more):\n{verbs}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a verb and return the exit code: 0, 1 for an error with a remedy, 130 when interrupted."""
+    """Run a verb and return the exit code: 0, 1 for an error with a remedy, 130 when interrupted, 141 when nobody reads what is printed."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(usage())
-        return 0
     warnings.showwarning = lambda message, *_, **__: note(message)
     try:
-        if processes().count > 1 and arguments[0] != "run":
-            raise BadInput(f"germline {arguments[0]} is not for several processes; torchrun is for germline run. Start it by itself.")
-        verb = registry.find(arguments[0], VERBS, "verb")
-        if verb in (VERBS["run"], VERBS["prompts"]):  # what follows decides which flags there are
-            verb(arguments[1:])
-        else:
-            tyro.cli(verb, prog=f"germline {arguments[0]}", args=arguments[1:])
+        act(arguments)
+        sys.stdout.flush()  # so that a reader that went away is met here, and not at exit
     except GermlineError as error:
         if first_to_speak():
             print(f"error: {error}", file=sys.stderr)
@@ -48,10 +47,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if first_to_speak():
             print("\nStopped. Nothing is lost: run the same command to go on.", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read what was printed went away, as head does: no error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     except BaseException:
         first_to_speak()  # what follows speaks for all: the parser's words, or a traceback
         raise
     return 0
+
+
+def act(arguments: Sequence[str]) -> None:
+    """Do what the arguments say; print the help where there are none.
+
+    Raises:
+        BadInput: there is no such verb, or it is not for several processes.
+    """
+    if not arguments or arguments[0] in ("-h", "--help"):
+        return print(usage())
+    if processes().count > 1 and arguments[0] != "run":
+        raise BadInput(f"germline {arguments[0]} is not for several processes; torchrun is for germline run. Start it by itself.")
+    verb = registry.find(arguments[0], VERBS, "verb")
+    if verb in (VERBS["run"], VERBS["prompts"]):  # what follows decides which flags there are
+        return verb(arguments[1:])
+    tyro.cli(flowing(verb), prog=f"germline {arguments[0]}", description=help_of(verb), args=arguments[1:])
 
 
 def note(message: Warning | str) -> None:

@@ -7,6 +7,9 @@ from germline.verbs.arguments import Paths, print_json, run_folders
 def check(runs: Paths, json: bool = False) -> None:
     """Walk every hash of runs and name the first broken file.
 
+    Examples:
+      germline check runs/demo
+
     Args:
         runs: run folders, or folders that hold some.
         json: print JSON.

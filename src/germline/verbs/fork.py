@@ -9,6 +9,10 @@ from germline.verbs.arguments import Name, run_folders
 def fork(run: Name, generation: int, out: Path) -> None:
     """Start a new run from the first generations of another; the next ``run --out`` there goes on with its own recipe.
 
+    Examples:
+      germline fork runs/replace --generation 2 --out runs/b
+      germline run entropy --out runs/b
+
     Args:
         run: the run to start from.
         generation: the last generation to take over.

@@ -28,16 +28,17 @@ def guidance(
 ) -> None:
     """Foretell from generation 0 which way each guidance scale takes a chain: blur, hold or exaggerate; and recommend one.
 
-        germline run chain-of-diffusion --generations 0 --out runs/chain
-        germline guidance runs/chain
-        germline run chain-of-diffusion --generations 5 --out runs/chain
-        germline guidance runs/chain --figure guidance.html
-
     Generation 0's model is sampled at each scale, and how far the class means lie apart is measured in units of its training set. At
     scale 1 that is h, and s* is the scale at which it is 1. The prediction is kept in guidance.json of the run and never changed; called
     again, it is read and held against the generations that are there. The model behind it is ours: theory/growth.py. Where every caption
     has one image, how much images of a caption differ is read off draws of the model before the chain, and intervals hold what that leaves
     open: theory/one_image.py.
+
+    Examples:
+      germline run chain-of-diffusion --generations 0 --out runs/chain
+      germline guidance runs/chain
+      germline run chain-of-diffusion --generations 5 --out runs/chain
+      germline guidance runs/chain --figure guidance.html
 
     Args:
         runs: run folders, or folders that hold some (also their names in ./runs).

@@ -15,6 +15,10 @@ from germline.verbs.arguments import FOLDER, print_json
 def ls(json: bool = False) -> None:
     """List recipes, data sets, studies, metrics, and the runs in ./runs.
 
+    Examples:
+      germline ls
+      germline ls --json
+
     Args:
         json: print JSON.
     """

@@ -28,13 +28,14 @@ def measure(
 ) -> None:
     """Measure the finished generations of runs; what was measured before is read back.
 
-        germline measure runs/demo
-        germline measure runs/demo --extractor efficientnet --pca 64
-        germline measure runs/big --extractor inception:weights-inception-2015-12-05-6726825d.pth --real cifar10-32x32.npz
-        germline measure runs/big --extractor dinov2:facebook/dinov2-small --write-real held_out.npz
-
     With an extractor, distances, coverage, entropy, the generalisation score and the features' moments are measured in its space and
     added to the run.
+
+    Examples:
+      germline measure runs/demo
+      germline measure runs/demo --extractor efficientnet --pca 64
+      germline measure runs/big --extractor inception:weights-inception-2015-12-05-6726825d.pth --real cifar10-32x32.npz
+      germline measure runs/big --extractor dinov2:facebook/dinov2-small --write-real held_out.npz
 
     Args:
         runs: run folders, or folders that hold some.

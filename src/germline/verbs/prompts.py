@@ -1,6 +1,5 @@
 """Prompts for text-to-image models: from a crawled file to the rounds of the loop."""
 
-import inspect
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,6 +28,7 @@ from germline.prompts.read import read_prompts
 from germline.prompts.rules import Rules
 from germline.prompts.write import Outcome, beside, check_format, write
 from germline.verbs.arguments import print_json
+from germline.verbs.helptext import flowing, help_of
 
 Sources = tyro.conf.Positional[tuple[str, ...]]
 OWN: dict[str, Callable[[], Judge]] = {"rules": Rules, "smollm2": Perplexity}
@@ -46,13 +46,7 @@ def prompts(arguments: Sequence[str]) -> None:
         print(usage())
         sys.exit(0)
     stage = registry.find(arguments[0], STAGES, "stage of prompts")
-    tyro.cli(stage, prog=f"germline prompts {arguments[0]}", description=help_of(stage), args=arguments[1:])
-
-
-def help_of(stage: Callable[..., None]) -> str:
-    """Return what stands above the flags in a stage's help, examples first."""
-    about, _, rest = (inspect.getdoc(stage) or "").partition("Examples:\n")
-    return f"Examples:\n{rest.split('Args:')[0].rstrip()}\n\n{about.rstrip()}"
+    tyro.cli(flowing(stage), prog=f"germline prompts {arguments[0]}", description=help_of(stage), args=arguments[1:])
 
 
 def usage() -> str:

@@ -14,6 +14,10 @@ from germline.verbs.arguments import Name, print_json, run_folders
 def show(name: Name, json: bool = False) -> None:
     """Show a recipe's parts and presets, or a run's numbers.
 
+    Examples:
+      germline show entropy
+      germline show runs/demo
+
     Args:
         name: a recipe, or a run folder (also its name in ./runs).
         json: print JSON.
