@@ -2,8 +2,10 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -54,14 +56,41 @@ def test_every_recipe_has_help_with_examples_first(recipe, capsys):
         (["run", "entrpy"], "There is no recipe 'entrpy'. Did you mean entropy?"),
         (["run", "entropy", "--preset", "papr"], "There is no preset of entropy 'papr'. Did you mean paper?"),
         (["run", "entropy", "--data", "fashon-mnist"], "Did you mean fashion-mnist"),
-        (["show", "nothing-like-it"], "neither a recipe nor a run folder"),
+        (["show", "nothing-like-it"], "nothing-like-it is no run folder"),
         (["study", "dem"], "Did you mean demo or demo-t2i?"),
-        (["check", "nowhere"], "neither a recipe nor a run folder"),
+        (["check", "nowhere"], "nowhere is no run folder"),
+        (["check", str(Path(__file__).parent)], "tests holds no run"),
+        (["check"], "Name a run folder"),
     ],
 )
 def test_mistakes_are_answered_with_what_was_meant(arguments, says, capsys):
     assert main(arguments) == 1
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", [["check"], ["show"], ["best"], ["export", "--out", "o"]])
+def test_verbs_of_runs_do_not_offer_recipes_but_show_does(verb, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main([verb[0], "entrpy", *verb[1:]]) == 1
+    said = capsys.readouterr().err
+    assert ("Did you mean entropy?" in said) == (verb == ["show"])
+    assert ("There are no runs in ./runs yet; germline run replace makes one." in said) == (verb != ["show"])
+
+
+@pytest.mark.parametrize("verb", [["export", "--out", "new"], ["best", "--out", "new"], ["fork", "--generation", "0", "--out", "new"]])
+def test_verbs_of_one_run_take_none_of_several_by_chance(finished, verb, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        (tmp_path / "two" / name).parent.mkdir(exist_ok=True)
+        shutil.copytree(finished, tmp_path / "two" / name)
+    assert main([verb[0], "two", *verb[1:]]) == 1
+    assert "two holds 2 runs; name one of them: two/a, two/b." in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def test_fewer_than_no_generations_are_refused(tmp_path, capsys):
+    assert main(["run", "entropy", *TINY, "--generations", "-1", "--out", str(tmp_path / "run")]) == 1
+    assert "but -1 were asked for" in capsys.readouterr().err
 
 
 def test_a_mistyped_flag_is_answered_with_what_was_meant(capsys):

@@ -101,8 +101,10 @@ class Loop(Generic[M]):
 
         Raises:
             RunConflict: another process works on this run.
-            BadInput: a part returned something unusable; the message names the part.
+            BadInput: a number below 0, or a part returned something unusable; the message names the part.
         """
+        if generations < 0:
+            raise BadInput(f"A run has 0 or more generations after generation 0, but {generations} were asked for.")
         group = processes()
         if group.rank:
             return self._follow(group)

@@ -12,24 +12,39 @@ from germline.core.errors import BadInput
 Name = tyro.conf.Positional[str]
 Paths = tyro.conf.Positional[tuple[Path, ...]]
 FOLDER = Path("runs")
+NONE_YET = "There are no runs in ./runs yet; germline run replace makes one."
 
 
-def run_folders(paths: Sequence[Path]) -> list[Path]:
-    """Return the run folders that the user means: a run, a folder of runs, or a name in ./runs.
+def run_folders(paths: Sequence[Path], known: Sequence[str] = ()) -> list[Path]:
+    """Return the run folders that the user means: a run, a folder of runs, or a name in ./runs; ``known`` names are offered beside these.
 
     Raises:
         BadInput: there is none.
     """
+    runs = [str(run) for run in registry.runs_under(FOLDER)]
     if not paths:
-        raise BadInput(f"Name a run folder. {registry.did_you_mean('', [str(path) for path in registry.runs_under(FOLDER)])}")
+        raise BadInput(f"Name a run folder. {registry.did_you_mean('', runs) if runs else NONE_YET}")
     found = []
     for path in paths:
         here = registry.runs_under(path) or registry.runs_under(FOLDER / path)
         if not here:
-            known = [*registry.recipe_names(), *(str(run) for run in registry.runs_under(FOLDER))]
-            raise BadInput(f"{path} is neither a recipe nor a run folder. {registry.did_you_mean(str(path), known)}")
+            what = "holds no run" if path.is_dir() else "is no run folder"
+            names = [*known, *runs]
+            raise BadInput(f"{path} {what}. {registry.did_you_mean(str(path), names) if names else NONE_YET}")
         found += here
     return found
+
+
+def one_run(path: Path) -> Path:
+    """Return the one run that the user means.
+
+    Raises:
+        BadInput: there is none, or the folder holds several.
+    """
+    found = run_folders([path])
+    if len(found) > 1:
+        raise BadInput(f"{path} holds {len(found)} runs; name one of them: {', '.join(map(str, found))}.")
+    return found[0]
 
 
 def numbers(given: Sequence[str], flag: str) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from germline.core.progress import bars
 from germline.data.export import Format
 from germline.data.export import export as export_pool
 from germline.judge import judge
-from germline.verbs.arguments import Name, print_json, run_folders
+from germline.verbs.arguments import Name, one_run, print_json
 
 
 def best(run: Name, out: Path | None = None, format: Format = "imagefolder", json: bool = False) -> None:
@@ -26,7 +26,7 @@ def best(run: Name, out: Path | None = None, format: Format = "imagefolder", jso
         format: of the samples: class folders with metadata.jsonl, Parquet for the datasets library, or WebDataset tars.
         json: print JSON.
     """
-    opened = registry.open_run(run_folders([Path(run)])[0])
+    opened = registry.open_run(one_run(Path(run)))
     said = judge(opened.chain, opened.data, progress=bars)
     chosen = opened.chain[said.best]
     if out is not None:

@@ -14,7 +14,7 @@ from germline.data.export import export as export_pool
 from germline.pipelines.export import Form
 from germline.pipelines.export import export as export_pipeline
 from germline.pipelines.tuned import Tuned
-from germline.verbs.arguments import Name, run_folders
+from germline.verbs.arguments import Name, one_run
 
 
 def export(
@@ -44,7 +44,7 @@ def export(
     if format is not None and format not in known:
         raise BadInput(f"--what {what} has the formats {', '.join(known)}, but --format {format} was asked for.")
     images, form = cast(Format, format or known[0]), cast(Form, format or known[0])
-    opened = registry.open_run(run_folders([Path(run)])[0])
+    opened = registry.open_run(one_run(Path(run)))
     if what == "data":
         if generation is not None:
             raise BadInput("The real images are those of every generation; leave out --generation with --what data.")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from germline.chain import fork as fork_chain
-from germline.verbs.arguments import Name, run_folders
+from germline.verbs.arguments import Name, one_run
 
 
 def fork(run: Name, generation: int, out: Path) -> None:
@@ -18,5 +18,5 @@ def fork(run: Name, generation: int, out: Path) -> None:
         generation: the last generation to take over.
         out: the new run folder.
     """
-    fork_chain(run_folders([Path(run)])[0], out, generation)
+    fork_chain(one_run(Path(run)), out, generation)
     print(f"{out} holds generations 0 to {generation}. Go on: germline run RECIPE --out {out}")

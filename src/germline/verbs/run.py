@@ -24,7 +24,7 @@ from germline.pipelines.processes import processes
 from germline.registry import plain
 from germline.report.effective import effective
 from germline.report.terminal import one_line, print_parts, print_verdict
-from germline.verbs.arguments import FOLDER, print_json, run_folders
+from germline.verbs.arguments import FOLDER, one_run, print_json
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -74,7 +74,7 @@ def roll_back(source: Path, path: Path) -> None:
     """Fork the run in ``source`` at its best generation into ``path``, unless that was done before."""
     if (path / FORK).exists():
         return
-    opened = registry.open_run(run_folders([source])[0])
+    opened = registry.open_run(one_run(source))
     best = judge(opened.chain, opened.data, progress=bars).best
     fork(opened.chain.path, path, best)
     print(f"{path} goes on from generation {best} of {opened.chain.path}, its best.", file=sys.stderr)

@@ -31,7 +31,7 @@ def show(name: Name, json: bool = False) -> None:
             else:
                 print_parts(f"{name}, preset {preset}", parts)
         return
-    for path in run_folders([Path(name)]):
+    for path in run_folders([Path(name)], [*registry.recipe_names()]):
         rows = [(generation.number, measured(generation)) for generation in Chain(path).generations()]
         guidance = of_config(Chain(path).config)
         if json:
