@@ -24,7 +24,7 @@ from germline.studies.loop import (
 from germline.studies.lsf import METRICS as LATENT
 from germline.studies.lsf import METRICS_DIGITS as LATENT_DIGITS
 from germline.studies.lsf import lsf, lsf_digits, lsf_digits_guided
-from germline.studies.redifine import METRICS_TOY, redifine, redifine_default, redifine_toy
+from germline.studies.redifine import METRICS_TOY, redifine, redifine_default, redifine_emoji, redifine_toy
 from germline.studies.rivals import rivals, rivals_digits
 from germline.studies.self_improvement import self_improvement, self_improvement_digits, self_improvement_digits_guided
 from germline.studies.solver_steps import solver_steps
@@ -64,6 +64,7 @@ ALL = (
     Study(lsf_digits_guided, "digits", LATENT_DIGITS),
     Study(redifine),
     Study(redifine_default, "toy-digits", METRICS_TOY),
+    Study(redifine_emoji, "emoji"),
     Study(redifine_toy, "toy-digits", METRICS_TOY),
     Study(self_improvement),
     Study(self_improvement_digits, "digits"),
@@ -82,6 +83,7 @@ __all__ = [
     "lsf_digits_guided",
     "redifine",
     "redifine_default",
+    "redifine_emoji",
     "redifine_toy",
     "rivals",
     "rivals_digits",

@@ -13,12 +13,13 @@ from germline.diffusion.model import ClassModel
 from germline.features import Perceptron
 from germline.metrics import Agreement, Frechet
 from germline.recipes.chain_of_diffusion import chain_of_diffusion
-from germline.recipes.chain_setup import EMBEDDED, TOY, ChainSetup
+from germline.recipes.chain_setup import EMBEDDED, EMOJI, EMOJI_ROWS, TOY, ChainSetup
 from germline.recipes.redifine import redifine as remedied_chain
 from germline.recipes.redifine import remedied
 
 SCALES = (1.0, 1.5, 2.0, 3.0, 5.0, 7.5)
 TAU = 0.7
+TAU_LATENTS = 1.0  # latents are scaled to a variance of one
 METRICS_TOY: tuple[Metric, ...] = (Frechet(Perceptron()), Agreement(Perceptron()))
 
 Arms = Iterator[tuple[str, Recipe[ClassModel]]]
@@ -43,7 +44,15 @@ def redifine() -> Arms:
     yield "reload", chain_of_diffusion(control="reload")
 
 
-def arms(setup: ChainSetup, n: int, scale: float) -> Arms:
+def redifine_emoji() -> Arms:
+    """The main arms on the shipped text-to-image model and a style it never saw: constant 1, and all arms at the default's scale; reload."""
+    setup = replace(EMOJI, guidance_over="step")  # the frozen default counts solver steps
+    yield "constant-1", chain_of_diffusion(EMOJI_ROWS, setup=replace(setup, guidance_scale=1.0))
+    yield from arms(setup, EMOJI_ROWS, remedied(setup).guidance_scale, TAU_LATENTS)
+    yield "reload", chain_of_diffusion(EMOJI_ROWS, control="reload", setup=setup)
+
+
+def arms(setup: ChainSetup, n: int, scale: float, tau: float = TAU) -> Arms:
     """Yield the arms of one initial scale; at 1 a schedule is no other than the constant."""
     both = replace(remedied(setup), guidance_scale=scale)
     plain = replace(setup, guidance_scale=scale)
@@ -53,4 +62,4 @@ def arms(setup: ChainSetup, n: int, scale: float) -> Arms:
         schedule = replace(both, condition_drop=0.0)
         yield f"schedule-{scale:g}", chain_of_diffusion(n, setup=schedule)
         yield f"both-{scale:g}", remedied_chain(n, setup=both)
-        yield f"matched-{scale:g}", chain_of_diffusion(n, setup=replace(schedule, matched=TAU))
+        yield f"matched-{scale:g}", chain_of_diffusion(n, setup=replace(schedule, matched=tau))
