@@ -45,7 +45,7 @@ def redifine() -> Arms:
 
 
 def redifine_emoji() -> Arms:
-    """The main arms on the shipped text-to-image model and a style it never saw: constant 1, and all arms at the default's scale; reload."""
+    """Constant 1, all arms at the default's scale, and save-and-reload: the shipped text-to-image model on a style that it never saw."""
     setup = replace(EMOJI, guidance_over="step")  # the frozen default counts solver steps
     yield "constant-1", chain_of_diffusion(EMOJI_ROWS, setup=replace(setup, guidance_scale=1.0))
     yield from arms(setup, EMOJI_ROWS, remedied(setup).guidance_scale, TAU_LATENTS)
