@@ -8,7 +8,7 @@ from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 
 from germline.core.context import Context
-from germline.core.errors import BadInput
+from germline.core.errors import BadInput, GermlineError
 from germline.core.pool import Pool
 from germline.features import Pixels
 from germline.scorers import Confidence, probe
@@ -146,3 +146,31 @@ def test_trap_two_the_surest_rows_are_not_spread_over_the_classes(tiny):
     counts = np.bincount(z[Top(1_000, "confidence")(pool, ctx)], minlength=10)
     assert counts.max() - counts.min() > 60  # of ten fair classes: 30
     assert (np.bincount(z[Top(1_000, "confidence", per_class=True)(pool, ctx)], minlength=10) == 100).all()
+
+
+def only_from(least, plain):
+    """A fit that converges at penalties of ``least`` and more only."""
+
+    def fit(features, labels, penalty):
+        if penalty < least:
+            raise probe.NoOptimumFound(f"not at {penalty:g}")
+        return plain(features, labels, penalty)
+
+    return fit
+
+
+def test_a_penalty_without_convergence_is_left_out_with_a_warning_and_changes_nothing_else(scored, monkeypatch):
+    _, ctx = scored
+    few, many = Confidence((Pixels(),), penalties=(10.0, 100.0)), Confidence((Pixels(),), penalties=(1.0, 10.0, 100.0))
+    expected = few(ctx.data.real, ctx)
+    monkeypatch.setattr(probe, "fit", only_from(10.0, probe.fit))
+    with pytest.warns(UserWarning, match="did not converge at penalty 1, which is left out"):
+        got = many(ctx.data.real, ctx)
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_no_convergence_at_any_penalty_is_an_error_that_says_what_to_do(scored, monkeypatch):
+    score, ctx = scored
+    monkeypatch.setattr(probe, "fit", only_from(1e9, probe.fit))
+    with pytest.raises(GermlineError, match="any of the penalties 1, 10, 100, 1000; give larger penalties, or a space with fewer features"):
+        score(ctx.data.real, ctx)

@@ -10,7 +10,7 @@ from scipy.special import expit, softmax
 from conftest import gaussian_splits
 from germline.core.cache import Cache
 from germline.core.context import Context
-from germline.core.errors import BadInput, GermlineError
+from germline.core.errors import BadInput
 from germline.features import Pixels
 from germline.scorers import Confidence, clusters, probe
 
@@ -76,10 +76,10 @@ def test_log_odds_of_logits_of_any_size_are_finite():
     np.testing.assert_allclose(probe.log_odds(logits, np.array([0, 2])), [-4e3, -np.log(2)])
 
 
-def test_a_search_that_does_not_end_is_an_error(monkeypatch):
+def test_a_search_that_does_not_end_is_an_error_that_names_the_penalty(monkeypatch):
     plain = sklearn.linear_model.LogisticRegression
     monkeypatch.setattr(sklearn.linear_model, "LogisticRegression", lambda **given: plain(**{**given, "max_iter": 1}))
-    with pytest.raises(GermlineError, match="did not converge; give it a larger penalty"):
+    with pytest.raises(probe.NoOptimumFound, match="did not converge in 5,000 iterations at penalty 1; give it a larger one"):
         probe.fit(*classes_apart(3), 1.0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
@@ -12,7 +13,7 @@ from scipy.special import expit
 
 from germline.core.cache import Arrays
 from germline.core.context import Context
-from germline.core.errors import BadInput
+from germline.core.errors import BadInput, GermlineError
 from germline.core.neighbours import slices
 from germline.core.pool import Pool
 from germline.core.protocols import Extractor
@@ -38,7 +39,7 @@ class Confidence:
 
     Raises:
         BadInput: no space, labels that are no classes, a label without a real row, or a judge split without rows to choose by.
-        GermlineError: the regression did not converge.
+        GermlineError: the regression converged at none of the penalties; where it does at some, the others are left out with a warning.
     """
 
     spaces: tuple[Extractor, ...]
@@ -130,11 +131,21 @@ class Confidence:
         classes = self.clusters or len(ctx.data.classes)
         if lacking := sorted(set(range(classes)) - set(labels.tolist())):
             raise BadInput(f"Confidence fits on real rows of every class, but class {lacking[0]} has none; give it some.")
+        failed: list[str] = []
         for penalty in self.penalties:
-            fitted = probe.fit(features, labels, penalty)
+            try:
+                fitted = probe.fit(features, labels, penalty)
+            except probe.NoOptimumFound:
+                failed.append(f"{penalty:g}")
+                continue
             scores = probe.logits(fitted, seen)
             right = float((scores.argmax(axis=1) == truth).mean())
             yield probe.log_loss(probe.log_odds(scores, truth)), right, {**fitted, **grouped, "penalty": np.asarray(penalty)}
+        where = f"Confidence: the probe's regression on {features.shape[1]:,} features of {len(rows):,} rows did not converge at"
+        if len(failed) == len(self.penalties):
+            raise GermlineError(f"{where} any of the penalties {', '.join(failed)}; give larger penalties, or a space with fewer features.")
+        if failed:
+            warnings.warn(f"{where} penalty {', '.join(failed)}, which is left out; the larger ones decide.", stacklevel=2)
 
     def _rows(self, ctx: Context) -> tuple[Pool, Pool]:
         """Return the rows to fit on and those to choose by: the same ones to choose by, whatever is fitted on."""

@@ -11,7 +11,12 @@ from germline.core.errors import GermlineError
 from germline.core.pool import REAL
 from germline.core.seeds import rng
 
+ITERATIONS = 5_000
 DEAD = 1e-6  # a feature whose deviation is below this share of the largest one says nothing
+
+
+class NoOptimumFound(GermlineError):
+    """The search for the probe's weights ended before it had converged."""
 
 
 def fit(features: Float[np.ndarray, "n d"], labels: Int[np.ndarray, " n"], penalty: float) -> Arrays:
@@ -21,7 +26,7 @@ def fit(features: Float[np.ndarray, "n d"], labels: Int[np.ndarray, " n"], penal
     optimum has no seed. Without a penalty and with more features than rows there is no optimum, and the search ends at a zero loss.
 
     Raises:
-        GermlineError: the search did not converge.
+        NoOptimumFound: the search did not converge.
     """
     from sklearn.exceptions import ConvergenceWarning  # slow to import, and not every run needs it
     from sklearn.linear_model import LogisticRegression
@@ -34,9 +39,12 @@ def fit(features: Float[np.ndarray, "n d"], labels: Int[np.ndarray, " n"], penal
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("error", ConvergenceWarning)
         try:
-            found = LogisticRegression(C=inverse, tol=1e-4, max_iter=5_000).fit(x, labels)
+            found = LogisticRegression(C=inverse, tol=1e-4, max_iter=ITERATIONS).fit(x, labels)
         except ConvergenceWarning as error:
-            raise GermlineError("The probe's logistic regression did not converge; give it a larger penalty.") from error
+            raise NoOptimumFound(
+                f"The probe's logistic regression did not converge in {ITERATIONS:,} iterations at penalty {penalty:g};"
+                " give it a larger one."
+            ) from error
     if two:
         return _unscaled(np.concatenate([-found.coef_, found.coef_]) / 2, np.array([-0.5, 0.5]) * found.intercept_, centre, scale)
     return _unscaled(found.coef_, found.intercept_, centre, scale)

@@ -14,7 +14,9 @@ from germline.core.protocols import Selector
 class Matched:
     """Draw at random as many real and as many made rows of each class as ``selector`` would choose from the same pool.
 
-    An arm that does no better than this one owes its gain to its real share and its label counts, not to what it looked for. Ours.
+    An arm that does no better than this one owes its gain to its real share and its label counts, not to what it looked for.
+    The counts are what the selector would choose from *this arm's* pool: once the arms' samples differ their real shares may drift apart
+    (up to twice the filter's in docs/results/lsf.md), so the first generation after the founder is the fairest comparison. Ours.
     """
 
     selector: Selector

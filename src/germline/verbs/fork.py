@@ -1,6 +1,7 @@
 """A new run from the first generations of another."""
 
 from pathlib import Path
+from shlex import quote
 
 from germline.chain import fork as fork_chain
 from germline.verbs.arguments import Name, one_run
@@ -19,4 +20,4 @@ def fork(run: Name, generation: int, out: Path) -> None:
         out: the new run folder.
     """
     fork_chain(one_run(Path(run)), out, generation)
-    print(f"{out} holds generations 0 to {generation}. Go on: germline run RECIPE --out {out}")
+    print(f"{out} holds generations 0 to {generation}. Go on: germline run RECIPE --out {quote(str(out))}")

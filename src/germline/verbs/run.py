@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 
 from germline import registry
 from germline.chain import FORK, fork
@@ -58,7 +59,7 @@ def run(arguments: Sequence[str]) -> None:
         ):
             return stopped(path, said, flags.json)
     if not flags.json and not group.rank:
-        print(f"\n{path} is finished. Look at it: germline report {path}")
+        print(f"\n{path} is finished. Look at it: germline report {quote(str(path))}")
 
 
 def prepared(arguments: Sequence[str]) -> tuple[Parsed, Recipe[ClassModel], Splits]:
@@ -85,8 +86,9 @@ def stopped(path: Path, said: Verdict, json: bool) -> None:
     if json:
         return print_json({"stopped": said.to_json()})
     print_verdict(str(path), said)
-    print(f"\nStopped: {said.word}. The best generation is {said.best}: germline best {path} --out DIR")
-    print(f"Go on from it with another recipe: germline run RECIPE --rollback {path} --out NEW. Run again without --stop-on to go on here.")
+    print(f"\nStopped: {said.word}. The best generation is {said.best}: germline best {quote(str(path))} --out DIR")
+    print(f"Go on from it with another recipe: germline run RECIPE --rollback {quote(str(path))} --out NEW.")
+    print("Run again without --stop-on to go on here.")
 
 
 def dry_run(given: Parsed, recipe: Recipe[ClassModel], data: Splits) -> None:
