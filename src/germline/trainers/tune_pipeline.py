@@ -31,7 +31,7 @@ from germline.pipelines.texts import arguments
 from germline.pipelines.tuned import EMA, Tuned, full, restored, stored
 from germline.trainers.previews import Previews
 from germline.trainers.tuning import Tuning, share
-from germline.trainers.tuning_rows import Latents, Seen, TuningRows
+from germline.trainers.tuning_rows import Latents, Seen, TuningRows, WeightNorm
 
 WHO, CHECKPOINT = "TunePipeline", "train.safetensors"
 CHECKPOINT_SECONDS, CHECKPOINT_SHARE = 10.0, 0.05  # at most that often, and at most that share of the time
@@ -41,7 +41,7 @@ CHECKPOINT_SECONDS, CHECKPOINT_SHARE = 10.0, 0.05  # at most that often, and at 
 class TunePipeline:
     """Fine-tune the network of a diffusers pipeline for ``images`` rows seen; the VAE and the text encoders stay as they are.
 
-    Rows are weighted by the pool's log-weights, scaled to a mean of 1 once, whatever the pieces and processes that a step is computed in.
+    Rows are weighted by the pool's log-weights as ``weight_norm`` says, whatever the pieces and processes that a step is computed in.
     Every draw is a function of (seed, generation, place in training), so a killed run goes on from its checkpoint to the same bits.
     Under torchrun or accelerate every process must call this; the first one writes checkpoints and previews.
 
@@ -64,6 +64,8 @@ class TunePipeline:
         condition_drop: share of rows trained with the empty prompt instead of their own.
         min_snr: gamma of the min-SNR weight (arXiv 2303.09556, Eq. 5; v-prediction: its Appendix); 5 is the paper's, None is none.
         ema: decay of the running mean that is sampled from; 0 keeps the last weights.
+        weight_norm: scale weights to a mean of 1, once for the training set; or "count", divide by the number of rows alone
+            (arXiv 2502.09963, Eq. 6), so that a set of low weights takes shorter steps where gradients are clipped.
         precision: what frozen weights lie in and products are computed in; "auto" is the run's. Trained weights are always float32.
         checkpointing: compute activations twice instead of keeping them.
         eight_bit: keep AdamW's momenta in 8 bits.
@@ -94,6 +96,7 @@ class TunePipeline:
     condition_drop: float = 0.0
     min_snr: float | None = None
     ema: float = 0.0
+    weight_norm: WeightNorm = "mean_one"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     checkpointing: bool = False
     eight_bit: bool = False
@@ -135,9 +138,8 @@ class TunePipeline:
         group = processes()
         with threads(ctx.execution.threads):
             with group.one_by_one():
-                rows = TuningRows(
-                    opened, data, Latents(self.base, self.revision, self._side(opened)), self.condition_drop, self.cached, ctx
-                )
+                latents = Latents(self.base, self.revision, self._side(opened))
+                rows = TuningRows(opened, data, latents, self.condition_drop, self.cached, ctx, self.weight_norm)
                 previews = Previews(opened, self.previews, self.preview_every, self.preview_guidance, self._side(opened), ctx)
             network, tuning = self._begin(opened, previous, ctx)
             self._train(opened, network, tuning, rows, previews, self._key(opened, data, ctx), group, ctx)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,6 +20,8 @@ from germline.pipelines.latents import encoded
 from germline.pipelines.opened import Opened, open_pipeline
 from germline.pipelines.texts import NULL, told
 from germline.trainers.batches import rows_of
+
+WeightNorm = Literal["mean_one", "count"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +55,11 @@ class Latents:
 class TuningRows:
     """The rows of a training set. All draws of a row are its own: the same in batches of any size, on any number of processes."""
 
-    def __init__(self, opened: Opened, data: Pool, latents: Latents, drop: float, cached: bool, ctx: Context) -> None:
+    def __init__(
+        self, opened: Opened, data: Pool, latents: Latents, drop: float, cached: bool, ctx: Context, norm: WeightNorm = "mean_one"
+    ) -> None:
         self._opened, self._data, self._latents, self._drop, self._ctx = opened, data, latents, drop, ctx
-        self._weight = mean_one(torch.from_numpy(data.log_weight)).float()
+        self._weight = weights(torch.from_numpy(data.log_weight), norm)
         self._laws = torch.from_numpy(ctx.features(latents, data)) if cached else None
         self._texts = Texts(opened, [str(prompt) for prompt in np.unique(data.condition)], latents.size, ctx) if cached else None
 
@@ -75,6 +80,15 @@ class TuningRows:
             return encoded(self._opened, self._data.images[rows], self._latents.size)
         mean, std = self._laws[rows].view(-1, 2, *shape).unbind(1)
         return mean, std
+
+
+def weights(log_weight: Float[Tensor, " n"], norm: WeightNorm) -> Float32[Tensor, " n"]:
+    """Return what each row's loss is multiplied with: e^log_weight as it is ("count"), or scaled once to a mean of 1.
+
+    Source: arXiv 2502.09963, Eq. 6, whose sum is divided by the number of rows, "count"; the other is ours. Adam sees no common factor,
+    so they differ by clipping and by what a step's rows weigh together.
+    """
+    return (log_weight.exp() if norm == "count" else mean_one(log_weight)).float()
 
 
 class Texts:
