@@ -4,6 +4,7 @@ HPS and ImageReward are the golden ones; the vocabularies are excerpts of the re
 """
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -101,3 +102,14 @@ def aesthetic(folder: Path, **fields) -> Aesthetic:
 
 
 MADE = {"aesthetic_v2": aesthetic, "clip": clip_score, "hps_v2.1": hps, "imagereward": image_reward, "pickscore": pick_score}
+
+
+def five(root: Path) -> Path:
+    """All of them, each in a folder of its name, sizes beside the weights: ``scorer("clip:ROOT/clip")`` opens one."""
+    for name, make in MADE.items():
+        make(root / name)
+    config = json.loads((GOLDEN / "hps_v2_tiny.json").read_text())["config"]
+    config["text_cfg"]["vocab_size"] = 49408
+    (root / "hps_v2.1" / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
+    (root / "imagereward" / "sizes.json").write_text(json.dumps(asdict(REWARD_SIZES)))
+    return root

@@ -65,12 +65,13 @@ def rates(recipe: Recipe[M], data: Splits) -> Rates | None:
         return None
     with tempfile.TemporaryDirectory() as scratch, limited_threads(1):
         ctx = Context(0, 0, data, execution=Execution(precision=resolve("auto")), scratch=Path(scratch))
-        pretrained, batch = together(recipe.founder), int(getattr(recipe.founder, "batch", 64))
+        trains = recipe.founder if getattr(recipe.founder, "images", 0) else recipe.trainer  # a founder may open what others trained
+        pretrained, batch = together(trains), int(getattr(trains, "batch", 64))
         probe = (FEW if pretrained else PROBE_STEPS) * batch
         real = data.real.take(np.arange(min(batch, len(data.real)))) if pretrained else data.real  # not all are to be encoded
         # A trainer that something precedes says how to probe it without that.
-        of = getattr(recipe.founder, "probe", None)
-        founder = of(probe) if callable(of) else dataclasses.replace(recipe.founder, images=probe)  # type: ignore[type-var]
+        of = getattr(trains, "probe", None)
+        founder = of(probe) if callable(of) else dataclasses.replace(trains, images=probe)  # type: ignore[type-var]
         founder(real, None, ctx)  # the first steps pay for warming up
         start = time.monotonic()
         model = founder(real, None, ctx)

@@ -77,15 +77,18 @@ def flags_of(name: str, preset: str) -> type:
     function = registry.function_of(name)
     hints, chosen = get_type_hints(function), registry.defaults(name, preset)
     own = [(key, hints[key], field(default=value)) for key, value in chosen.items()]
-    shared = [("run", RunFlags, field(default=RunFlags(preset=preset))), ("real_images", DataFlags, field(default=made_for(preset)))]
+    data = made_for(chosen, preset)
+    shared = [("run", RunFlags, field(default=RunFlags(preset=preset))), ("real_images", DataFlags, field(default=data))]
     flags = make_dataclass(name.replace("-", "_"), [*own, *shared], frozen=True)
     flags.__doc__ = (inspect.getdoc(function) or "").replace("Args:", "Attributes:")
     return flags
 
 
-def made_for(preset: str) -> DataFlags:
-    """Return the data that a preset is made for: the set whose name it has, else the default."""
-    return DataFlags(data=preset) if preset in registry.NAMED else DataFlags()
+def made_for(kwargs: Mapping[str, object], preset: str) -> DataFlags:
+    """Return the data that a preset is made for: the set whose name it, or the pipeline that is shipped and that it takes, has."""
+    model = getattr(kwargs.get("setup"), "model", None)
+    name = model if isinstance(model, str) and model in SHIPPED else preset
+    return DataFlags(data=name) if name in registry.NAMED else DataFlags()
 
 
 def help_of(name: str) -> str:

@@ -78,11 +78,12 @@ class Loop(Generic[M]):
             accept_drift: go on although library versions changed, so that bytes are no longer promised.
 
         Raises:
+            BadInput: a scorer is not ready: its weights are not here.
             RunConflict: the folder holds a run of another recipe, seed or data set, or other versions made it.
             Corrupt: a file of the run is damaged.
         """
         chain = Chain(Path(path), recipe.founder.restore, recipe.trainer.restore)
-        identity: dict[str, Json] = {"parts": digest.describe(recipe), "seed": seed, "data": data.digest}
+        identity: dict[str, Json] = {"parts": digest.describe(recipe.ready()), "seed": seed, "data": data.digest}
         group = processes()
         if not group.rank:
             with chain.locked():
@@ -268,11 +269,8 @@ def _same(chain: Chain, identity: Mapping[str, Json], accept_drift: bool) -> Non
     for name, now in identity.items():
         if config[name] != now:
             where = "".join(f"\n  {line}" for line in differences(config[name], now, name))
-            do = (
-                "Give another --out, or fork the run."
-                if len(chain)
-                else "Nothing of it is finished: delete the folder, or give another --out."
-            )
+            begun = "Give another --out, or fork the run."
+            do = begun if len(chain) else "Nothing of it is finished: delete the folder, or give another --out."
             raise RunConflict(f"{chain.path} holds a run with another {name}:{where}\n{do}")
     drift = differences(config["versions"], versions(), "versions")
     if execution := config["execution"]:

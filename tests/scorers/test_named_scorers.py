@@ -22,7 +22,6 @@ from germline.scorers import HPS, Aesthetic, ClipScore, Function, Http, ImageRew
 from germline.scorers.identity import identity
 from germline.scorers.named import scorer
 
-OPEN_CLIP = {"model_cfg": json.loads((tiny.GOLDEN / "hps_v2_tiny.json").read_text())["config"]}
 POOL = Pool.of(np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8), np.array(["a cat", "a dog", "a photo"]))
 CTX = Context(1, 0, None)
 
@@ -30,14 +29,7 @@ CTX = Context(1, 0, None)
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     """The five, each in a folder of its own, sizes beside the weights."""
-    root = tmp_path_factory.mktemp("rewards")
-    for name, make in tiny.MADE.items():
-        make(root / name)
-    config = json.loads(json.dumps(OPEN_CLIP))
-    config["model_cfg"]["text_cfg"]["vocab_size"] = 49408
-    (root / "hps_v2.1" / "open_clip_config.json").write_text(json.dumps(config))
-    (root / "imagereward" / "sizes.json").write_text(json.dumps(dataclasses.asdict(tiny.REWARD_SIZES)))
-    return root
+    return tiny.five(tmp_path_factory.mktemp("rewards"))
 
 
 def test_names_of_the_five(root):

@@ -1,7 +1,7 @@
 """What a run does: one part of each kind."""
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from germline.core.protocols import Mixer, Sampler, Scorer, Selector, Trainer, Weighter
 
@@ -20,3 +20,13 @@ class Recipe(Generic[M]):
     weighters: tuple[Weighter, ...] = ()
     selector: Selector | None = None
     source: str = ""
+
+    def ready(self) -> Self:
+        """Return the recipe, if its scorers can score: said before a training, not after it.
+
+        Raises:
+            BadInput: one cannot, and why.
+        """
+        for scorer in self.scorers:
+            getattr(scorer, "ready", lambda: None)()
+        return self

@@ -16,7 +16,9 @@ from germline.recipes import (
     real_only,
     redifine,
     replace,
+    rsidiff,
     self_correction,
+    sft,
     sims,
 )
 
@@ -37,6 +39,8 @@ ALL = (
     density_ratio,
     chain_of_diffusion,
     redifine,
+    rsidiff,
+    sft,
     command,
 )
 

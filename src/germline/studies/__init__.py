@@ -26,6 +26,7 @@ from germline.studies.lsf import METRICS_DIGITS as LATENT_DIGITS
 from germline.studies.lsf import lsf, lsf_digits, lsf_digits_guided
 from germline.studies.redifine import METRICS_TOY, redifine, redifine_default, redifine_emoji, redifine_toy
 from germline.studies.rivals import rivals, rivals_digits
+from germline.studies.rsidiff import rsidiff_ablations
 from germline.studies.self_improvement import self_improvement, self_improvement_digits, self_improvement_digits_guided
 from germline.studies.solver_steps import solver_steps
 
@@ -66,6 +67,7 @@ ALL = (
     Study(redifine_default, "toy-digits", METRICS_TOY),
     Study(redifine_emoji, "emoji"),
     Study(redifine_toy, "toy-digits", METRICS_TOY),
+    Study(rsidiff_ablations, "emoji"),
     Study(self_improvement),
     Study(self_improvement_digits, "digits"),
     Study(self_improvement_digits_guided, "digits"),
@@ -87,6 +89,7 @@ __all__ = [
     "redifine_toy",
     "rivals",
     "rivals_digits",
+    "rsidiff_ablations",
     "self_improvement",
     "self_improvement_digits",
     "self_improvement_digits_guided",

@@ -41,9 +41,8 @@ CHECKPOINT_SECONDS, CHECKPOINT_SHARE = 10.0, 0.05  # at most that often, and at 
 class TunePipeline:
     """Fine-tune the network of a diffusers pipeline for ``images`` rows seen; the VAE and the text encoders stay as they are.
 
-    Rows are weighted by the pool's log-weights as ``weight_norm`` says, whatever the pieces and processes that a step is computed in.
-    Every draw is a function of (seed, generation, place in training), so a killed run goes on from its checkpoint to the same bits.
-    Under torchrun or accelerate every process must call this; the first one writes checkpoints and previews.
+    Rows are weighted by the pool's log-weights. Every draw is a function of (seed, generation, place in training), so a killed run goes
+    on from its checkpoint to the same bits. Under torchrun or accelerate every process calls this; the first one writes.
 
     Source: the loss of arXiv 2112.10752, Eq. 2; of Stable Diffusion 3, arXiv 2403.03206, Eq. 14. LoRA: arXiv 2106.09685. Condition drop:
     arXiv 2207.12598, Algorithm 1. Weights, and training anew from the base in every generation, as the recipes that use it say.
@@ -64,8 +63,7 @@ class TunePipeline:
         condition_drop: share of rows trained with the empty prompt instead of their own.
         min_snr: gamma of the min-SNR weight (arXiv 2303.09556, Eq. 5; v-prediction: its Appendix); 5 is the paper's, None is none.
         ema: decay of the running mean that is sampled from; 0 keeps the last weights.
-        weight_norm: scale weights to a mean of 1, once for the training set; or "count", divide by the number of rows alone
-            (arXiv 2502.09963, Eq. 6), so that a set of low weights takes shorter steps where gradients are clipped.
+        weight_norm: scale weights to a mean of 1, once; or "count", take them as they are (arXiv 2502.09963, Eq. 6).
         precision: what frozen weights lie in and products are computed in; "auto" is the run's. Trained weights are always float32.
         checkpointing: compute activations twice instead of keeping them.
         eight_bit: keep AdamW's momenta in 8 bits.
@@ -138,8 +136,8 @@ class TunePipeline:
         group = processes()
         with threads(ctx.execution.threads):
             with group.one_by_one():
-                latents = Latents(self.base, self.revision, self._side(opened))
-                rows = TuningRows(opened, data, latents, self.condition_drop, self.cached, ctx, self.weight_norm)
+                law = Latents(self.base, self.revision, self._side(opened))
+                rows = TuningRows(opened, data, law, self.condition_drop, self.cached, ctx, self.weight_norm)
                 previews = Previews(opened, self.previews, self.preview_every, self.preview_guidance, self._side(opened), ctx)
             network, tuning = self._begin(opened, previous, ctx)
             self._train(opened, network, tuning, rows, previews, self._key(opened, data, ctx), group, ctx)
@@ -181,10 +179,10 @@ class TunePipeline:
         """Return the model that training goes on from; None where it is the base."""
         if previous is None or self.start == "base":
             return None
-        if not isinstance(previous, Tuned) or previous.base.digest != opened.digest:
-            what = f"of sha256 {previous.base.digest[:12]}..." if isinstance(previous, Tuned) else f"but a {type(previous).__name__}"
-            raise BadInput(f"{WHO} goes on from a model of its own base, but was given one {what}; use start='base'.")
-        return previous if previous.arrays else None
+        if isinstance(previous, Tuned) and previous.base.digest == opened.digest:
+            return previous if previous.arrays else None
+        what = f"of sha256 {previous.base.digest[:12]}..." if isinstance(previous, Tuned) else f"but a {type(previous).__name__}"
+        raise BadInput(f"{WHO} goes on from a model of its own base, but was given one {what}; use start='base'.")
 
     def _train(
         self,

@@ -1,0 +1,104 @@
+"""RSIDiff and its baseline: what the flags compose, and two rounds of real pipelines with every published scorer."""
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from germline import registry
+from germline.cli import main
+from germline.core.errors import BadInput
+from germline.loop import Loop
+from germline.mixers import First
+from germline.recipes.rsidiff import SHIPPED, embedded, rsidiff, sd3
+from germline.recipes.sft import embedded as sft
+from germline.selectors import Preference, Then, Uniform
+
+pytest.importorskip("peft", reason="extra: t2i")
+
+
+def test_the_papers_numbers():
+    made = rsidiff(setup=SHIPPED)
+    assert (made.sampler.n, made.selector.n) == (5_000, 300)
+    assert [one.name for one in made.scorers] == ["clip", "aesthetic_v2", "hps_v2"] == list(made.selector.by)
+    (weighter,) = made.weighters
+    assert (weighter.beta, weighter.sigma2, weighter.distance, made.trainer.weight_norm) == (35, 2, "mse", "count")
+    tune = registry.presets("rsidiff")["sd14"].func.__defaults__[-1]
+    assert (tune.images, tune.batch, tune.learning_rate, tune.rank) == (30 * 300, 12, 1e-6, None)
+    assert (sd3.keywords["n"], sd3.keywords["kept"], sd3.keywords["setup"].images / 12) == (13_000, 1_000, 2_000)
+
+
+@pytest.mark.parametrize(
+    ("flags", "selector"),
+    [({}, Preference), ({"choose": "random"}, Uniform), ({"choose": "farthest"}, Then), ({"weights": "none"}, Preference)],
+)
+def test_each_part_may_be_left_out(flags, selector):
+    made = embedded(**flags)
+    assert isinstance(made.selector, selector)
+    assert bool(made.scorers) == (flags.get("choose") != "random")
+    assert bool(made.weighters) == (flags.get("weights") != "none")
+    assert made.founder == embedded().founder
+    assert made.sampler == embedded().sampler
+
+
+def test_the_baseline_sees_as_many_rows_a_round_of_the_first_rounds_images():
+    assert sft().trainer.images == embedded().trainer.images
+    assert sft().sampler == embedded().sampler
+    assert isinstance(sft().mixer, First)
+    assert sft().selector is None
+
+
+def test_the_shipped_prompts_are_nine_disjoint_rounds_of_captions_that_no_scorer_saw():
+    rounds = pq.read_table(embedded().sampler.prompts).to_pylist()
+    assert np.bincount([row["round"] for row in rounds]).tolist() == [384] * 9
+    assert len({row["prompt"].casefold() for row in rounds}) == 9 * 384
+    told = {row["prompt"] for row in rounds}
+    data = registry.DataFlags(data="emoji").load()
+    assert len(told & {str(text) for text in data.real.condition}) > 300
+    assert not told & {str(text) for text in [*data.judge.condition, *data.held_out.condition]}
+
+
+def test_weights_that_are_not_here_are_asked_for_before_anything_is_sampled(tmp_path, monkeypatch):
+    monkeypatch.setattr("germline.scorers.published.here", lambda name: None)
+    with pytest.raises(BadInput, match=r"hps_v2 needs its published weights.*xswu/HPSv2.*--scorers hps_v2:PATH"):
+        Loop.at(tmp_path / "run", rsidiff(scorers=("hps_v2",), setup=SHIPPED), registry.DataFlags(data="emoji", real=24).load())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_round_of_the_shipped_model_by_the_command(tmp_path, capsys):
+    prompts = tmp_path / "rounds.parquet"
+    told = [f"{animal} number {k}" for k in range(6) for animal in ("cat", "dog", "owl", "fox")]
+    pq.write_table(pa.table({"prompt": told, "round": [k // 8 for k in range(24)]}), prompts)
+    flags = [
+        "--n",
+        "8",
+        "--kept",
+        "3",
+        "--images",
+        "12",
+        "--batch",
+        "4",
+        "--steps",
+        "2",
+        "--real",
+        "24",
+        "--beta",
+        "1",
+        "--sigma2",
+        "4",
+        "--prompts",
+        str(prompts),
+    ]
+    main(["run", "rsidiff", *flags, "--generations", "1", "--out", str(tmp_path / "run"), "--json"])
+    assert not capsys.readouterr().err.count("error:")
+    record = json.loads((tmp_path / "run" / "gen_001" / "record.json").read_text())
+    choice = pq.read_table(tmp_path / "run" / "gen_001" / "choice.parquet").to_pandas()
+    chosen = choice[choice["order"] >= 0]
+    assert record["images_seen"] == 12
+    assert len(chosen) == 3
+    assert chosen["dual_encoder"].min() >= choice[choice["order"] < 0]["dual_encoder"].max(), "one image a prompt: the best are kept"
+    assert (choice["log_weight"] <= 0).all()
+    samples = pq.read_table(tmp_path / "run" / "gen_001" / "samples.parquet")["condition"].to_pylist()
+    assert samples == told[8:16]
