@@ -36,6 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb and return the exit code: 0, 1 for an error with a remedy, 130 when interrupted, 141 when nobody reads what is printed."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     warnings.showwarning = lambda message, *_, **__: note(message)
+    for library in ("TRANSFORMERS", "DIFFUSERS"):  # read when they are imported; what they warn of is not the user's doing
+        os.environ.setdefault(f"{library}_VERBOSITY", "error")
     try:
         act(arguments)
         sys.stdout.flush()  # so that a reader that went away is met here, and not at exit

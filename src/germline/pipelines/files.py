@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
@@ -27,9 +29,11 @@ def part(who: str, library: str, kind: str, folder: Path) -> nn.Module:
     try:
         from safetensors import SafetensorError
 
-        model, report = getattr(imported(who, library), kind).from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, output_loading_info=True
-        )
+        module = imported(who, library)
+        with quiet(module):
+            model, report = getattr(module, kind).from_pretrained(
+                folder, local_files_only=True, use_safetensors=True, output_loading_info=True
+            )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         if isinstance(error, MissingExtra):
             raise
@@ -83,6 +87,19 @@ def imported(who: str, library: str) -> ModuleType:
         return importlib.import_module(library)
     except ImportError as error:
         raise MissingExtra(f"{who} needs {error.name}; install it with: pip install 'germline[t2i]'") from error
+
+
+@contextmanager
+def quiet(library: ModuleType) -> Iterator[None]:
+    """Keep the library's own progress bar of loading off the screen."""
+    settings = importlib.import_module(f"{library.__name__}.utils.logging")
+    before = settings.is_progress_bar_enabled()
+    settings.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if before:
+            settings.enable_progress_bar()
 
 
 def json_of(who: str, file: Path) -> dict[str, Json]:

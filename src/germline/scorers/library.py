@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from germline.core import digest, foreign
 from germline.core.errors import BadInput, MissingExtra
+from germline.pipelines.files import quiet
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 S = TypeVar("S")
@@ -50,7 +50,7 @@ def from_folder(who: str, kind: str, folder: Path, precision: str) -> nn.Module:
     from safetensors import SafetensorError
 
     try:
-        with _quiet(library):
+        with quiet(library):
             model, report = getattr(library, kind).from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32, output_loading_info=True
             )
@@ -70,7 +70,7 @@ def from_tensors(
     """
     library = imported(who, "transformers")
     try:
-        with _quiet(library):
+        with quiet(library):
             model, report = getattr(library, kind).from_pretrained(
                 None, config=config, state_dict=dict(tensors), dtype=torch.float32, output_loading_info=True, **fields
             )
@@ -82,19 +82,6 @@ def from_tensors(
 def first_line(error: Exception) -> str:
     """Return the first line of an error's message; its name where it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-@contextmanager
-def _quiet(library: ModuleType) -> Iterator[None]:
-    """Keep the library's own progress bar of loading off the screen."""
-    settings = importlib.import_module(f"{library.__name__}.utils.logging")
-    before = settings.is_progress_bar_enabled()
-    settings.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if before:
-            settings.enable_progress_bar()
 
 
 @lru_cache(maxsize=1)

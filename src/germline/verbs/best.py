@@ -38,4 +38,4 @@ def best(run: Name, out: Path | None = None, format: Format = "imagefolder", jso
     if json:
         return print_json({"run": run, "best": said.best, "word": said.word, "out": str(out) if out else None})
     where = f" It is in {out}." if out else f" Export it: germline best {run} --out DIR"
-    print(f"{run} is {said.word}; its best generation is {said.best}.{where}")
+    print(f"{run}: {said.word}; its best generation is {said.best}.{where}")
