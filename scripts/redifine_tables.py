@@ -1,6 +1,7 @@
 """The tables of docs/results/redifine.md and guidance.md that germline table and germline guidance do not print, as Markdown.
 
 python scripts/redifine_tables.py runs/redifine-toy              # last generation by kind and scale, paired differences, courses
+python scripts/redifine_tables.py runs/redifine --generation 0   # the same of generation 0
 python scripts/redifine_tables.py runs/redifine-toy --foretold   # what generation 0 foretold of each arm, and which side it took
 python scripts/redifine_tables.py runs/redifine-toy --minus both-2 runs/toy-near guidance-scale-1.2-condition-drop-0.2
 
@@ -38,8 +39,9 @@ MEASURES = (
     ("high_frequency", None),
     ("std", None),
     ("agreement", None),
+    ("saturation", None),
 )
-COMPARED = MEASURES[:5]
+COMPARED = (*MEASURES[:5], MEASURES[7])
 KINDS = ("constant", "drop", "schedule", "both", "matched")
 PAIRS = (
     ("drop", "constant"),
@@ -61,12 +63,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--foretold", action="store_true", help="hold the sealed predictions against the chains")
     parser.add_argument("--unclipped", action="store_true", help="with --foretold: the growths before clipping too")
+    parser.add_argument("--generation", type=int, help="the tables of this generation, of all runs that have it; else of the last")
     parser.add_argument("--minus", nargs=3, metavar=("ARM", "OTHER", "CONTROL"), help="an arm minus an arm of another folder, by seed")
     asked = parser.parse_args()
-    study, last = finished(opened(asked.folder))
+    study, last = finished(opened(asked.folder), asked.generation)
     if asked.minus:
         arm, other, control = asked.minus
-        beside, _ = finished(opened(Path(other)))
+        beside, _ = finished(opened(Path(other)), asked.generation)
         print(difference(study[arm], beside[control], last))
         return
     lines = foretold(study, last, asked.unclipped) if asked.foretold else tables(study, last)
@@ -74,9 +77,9 @@ def main() -> None:
         print(line, flush=True)
 
 
-def finished(study: Study) -> tuple[Study, int]:
-    """Return the runs that reached the last generation of any, and its number."""
-    last = max(len(run.chain) for seeds in study.values() for run in seeds.values()) - 1
+def finished(study: Study, asked: int | None = None) -> tuple[Study, int]:
+    """Return the runs that reached the generation asked for, else the last of any, and its number."""
+    last = max(len(run.chain) for seeds in study.values() for run in seeds.values()) - 1 if asked is None else asked
     kept = {arm: {seed: run for seed, run in seeds.items() if len(run.chain) > last} for arm, seeds in study.items()}
     left = [f"{arm}-seed{seed}" for arm, seeds in study.items() for seed in seeds if seed not in kept[arm]]
     print(f"generation {last}" + (f"; not finished: {', '.join(left)}" if left else ""))
@@ -103,7 +106,9 @@ def of_seeds(seeds: dict[int, Run], generation: int, name: str, k: int | None) -
 def ends(study: Study, last: int) -> Iterator[str]:
     """Yield a table a measure, kinds down and scales across, and one of how fast the distance grows: means over seeds."""
     for name, k in MEASURES:
-        yield from by_scale(name, {arm: [*of_seeds(seeds, last, name, k).values()] for arm, seeds in study.items()})
+        found = {arm: [*of_seeds(seeds, last, name, k).values()] for arm, seeds in study.items()}
+        if any(found.values()):
+            yield from by_scale(name, found)
     rates = {arm: [found for run in seeds.values() if (found := rate(run, last)) is not None] for arm, seeds in study.items()}
     yield from by_scale("slope of ln FD-classifier a generation", rates)
 

@@ -46,9 +46,9 @@ def redifine() -> Arms:
 
 def redifine_emoji() -> Arms:
     """Constant 1, all arms at the default's scale, and save-and-reload: the shipped text-to-image model on a style that it never saw."""
-    setup = replace(EMOJI, guidance_over="step")  # the frozen default counts solver steps
+    setup = replace(EMOJI, guidance_over="step", guidance_scale=remedied(EMOJI).guidance_scale)  # the frozen default counts solver steps
     yield "constant-1", chain_of_diffusion(EMOJI_ROWS, setup=replace(setup, guidance_scale=1.0))
-    yield from arms(setup, EMOJI_ROWS, remedied(setup).guidance_scale, TAU_LATENTS)
+    yield from arms(setup, EMOJI_ROWS, setup.guidance_scale, TAU_LATENTS)
     yield "reload", chain_of_diffusion(EMOJI_ROWS, control="reload", setup=setup)
 
 
