@@ -102,3 +102,17 @@ def test_a_round_of_the_shipped_model_by_the_command(tmp_path, capsys):
     assert (choice["log_weight"] <= 0).all()
     samples = pq.read_table(tmp_path / "run" / "gen_001" / "samples.parquet")["condition"].to_pylist()
     assert samples == told[8:16]
+    assert main(["calibrate", str(tmp_path / "run"), "--keep", "0.5", "--tail", "0.9", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    base = said["generations"]["0"]
+    assert said["used"] == {"beta": 1.0, "sigma2": 4.0}
+    assert said["proposed"]["beta"] <= base["distance, 50 %"]
+    assert set(said["generations"]) == {"0", "1"}
+
+
+def test_calibrate_is_for_runs_that_weigh_by_distance(tmp_path, capsys):
+    flags = ["--n", "20", "--images", "64", "--real", "60", "--data", "digits"]
+    assert main(["run", "replace", *flags, "--generations", "0", "--out", str(tmp_path / "run"), "--json"]) == 0
+    capsys.readouterr()
+    assert main(["calibrate", str(tmp_path / "run")]) == 1
+    assert "does not weigh rows by their distance to generation 0" in capsys.readouterr().err

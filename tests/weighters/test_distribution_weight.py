@@ -94,3 +94,12 @@ def test_a_beta_of_another_scale_is_told():
         part(ctx.samples(0), ctx)
     with pytest.raises(BadInput, match="keep < tail"):
         replace(part, keep=1.0)
+
+
+def test_a_beta_that_tells_nothing_apart_is_told(recwarn):
+    images = np.random.default_rng(1).integers(0, 256, (20, 4, 4, 3), dtype=np.uint8)
+    ctx = ctx_of(images)
+    assert not DistributionWeight(Pixels(), beta=1e9, sigma2=2.0)(ctx.samples(0), ctx).any()
+    assert "all 20 rows lie within beta = 1e+09" in str(recwarn.pop().message)
+    DistributionWeight(Pixels())(ctx.samples(0), ctx)
+    assert not recwarn.list

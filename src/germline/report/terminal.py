@@ -80,6 +80,17 @@ def print_verdict(title: str, verdict: Verdict) -> None:
         console.print(f"  {reason}")
 
 
+def print_columns(title: str, columns: Mapping[int, Mapping[str, Json]]) -> None:
+    """Print a line a number, a column a generation."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("", no_wrap=True)
+    for generation in columns:
+        table.add_column(f"gen {generation}", justify="right", no_wrap=True)
+    for name in next(iter(columns.values())):
+        table.add_row(name, *(f"{column[name]:.4g}" for column in columns.values()))
+    console.print(table)
+
+
 def _cell(values: Sequence[Measurement], name: str, of: str) -> str:
     return next((f"{value.value:.4g}" for value in values if value.of == of and label(value) == name), "")
 

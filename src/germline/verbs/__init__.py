@@ -5,6 +5,7 @@ from collections.abc import Callable
 from germline.verbs.adopt import adopt
 from germline.verbs.audit import audit
 from germline.verbs.best import best
+from germline.verbs.calibrate import calibrate
 from germline.verbs.check import check
 from germline.verbs.cite import cite
 from germline.verbs.doctor import doctor
@@ -36,6 +37,7 @@ VERBS: dict[str, Callable[..., None]] = {
         measure,
         verdict,
         guidance,
+        calibrate,
         best,
         table,
         report,

@@ -66,6 +66,12 @@ class DistributionWeight:
                 " them, or leave beta out to calibrate it.",
                 stacklevel=2,
             )
+        elif self.beta is not None and len(out) > 1 and not out.any():
+            warnings.warn(
+                f"DistributionWeight: all {len(out)} rows lie within beta = {beta:g} and count whole; beta belongs to its distance, VAE and"
+                " size of image: germline calibrate shows them, and without beta it is calibrated.",
+                stacklevel=2,
+            )
         return out
 
     def limits(self, ctx: Context) -> tuple[float, float]:
