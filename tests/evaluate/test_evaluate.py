@@ -96,7 +96,9 @@ def test_all_models_draw_from_equal_noise_that_is_no_training_images(run, base, 
     assert first.condition.tolist() == [prompt for prompt in ASKED for _ in range(2)]
     assert not np.array_equal(first.images[[0]], first.images[[1]]), "a prompt's images are of different noise"
     few = draw(replace(task, questions=questions([asked]).spread(2)), rounds(run)[0], tmp_path / "few")
-    assert np.array_equal(few.images[[0, 1]], first.images[[0, 1]]), "row i does not depend on how many there are"
+    # Rows in a batch of another size are rounded otherwise on some processors, by a level of 255 at most.
+    apart = np.abs(few.images[[0, 1]].astype(int) - first.images[[0, 1]])
+    assert apart.max() <= 1, "row i does not depend on how many there are"
     # The chain's own samples of the same prompts begin elsewhere.
     samples = run.chain[0].samples
     own = replace(task, questions=replace(questions([asked]).spread(4), prompts=tuple(map(str, samples.condition))), images_a_prompt=1)

@@ -72,7 +72,7 @@ def test_equal_to_the_librarys_own_guidance(kind, scale, folders):
     mine, other = ours(opened, scale), theirs(folders[kind], scale, opened, output="latent")
     np.testing.assert_allclose(mine.numpy(), other.numpy(), atol=1e-4)
     images = np.rint(theirs(folders[kind], scale, opened) * 255)
-    np.testing.assert_array_equal(decoded(opened, mine), images)
+    np.testing.assert_allclose(decoded(opened, mine).astype(int), images, atol=1)  # a latent at 1e-4 may round to the next level
     if scale > 1:
         assert (mine - ours(opened, 1.0)).abs().max() > 1e-2, "the prompt and its scale say something"
 

@@ -169,8 +169,9 @@ def test_pieces_of_a_step_add_up_to_it(small, ctx):
     """Accumulation, the last step with fewer rows, and the weights of each piece."""
     weighed, small = POOL.weighed(np.array([0.0, 1.0, -1.0, 2.0])), replace(small, learning_rate=1e-3)
     whole = small(weighed, None, ctx)
-    assert apart(replace(small, accumulate=2)(weighed, None, ctx), whole) < 1e-6
-    assert apart(replace(small, accumulate=3)(weighed, None, ctx), whole) < 1e-6
+    close = 1e-5  # sums in another order, which Adam magnifies; a hundredth of the rate, by which a wrong sum would be off
+    assert apart(replace(small, accumulate=2)(weighed, None, ctx), whole) < close
+    assert apart(replace(small, accumulate=3)(weighed, None, ctx), whole) < close
     assert [list(piece) for piece in _pieces(range(7, 10), 4)] == [[7], [8], [9]]
     shares = [Processes(rank, 3).share(range(10, 15)) for rank in range(3)]
     assert [place for part in shares for place in part] == [10, 11, 12, 13, 14]

@@ -92,7 +92,8 @@ def imported(who: str, library: str) -> ModuleType:
 @contextmanager
 def quiet(library: ModuleType) -> Iterator[None]:
     """Keep the library's own progress bar of loading off the screen."""
-    settings = importlib.import_module(f"{library.__name__}.utils.logging")
+    name, _, _ = library.__name__.partition(".")
+    settings = importlib.import_module(f"{name}.utils.logging")
     before = settings.is_progress_bar_enabled()
     settings.disable_progress_bar()
     try:
