@@ -61,7 +61,7 @@ def rsidiff(
         n: prompts a round.
         kept: images that are trained on.
         scorers: what is preferred: names, NAME:WEIGHTS, ratings:FILE of votes, an address, or module:function (see docs/scorers.md).
-        choose: the best by the scorers; at random; or of the better half those that lie far from each other (ours).
+        choose: the best by the scorers; at random, without a cap; or of the better half those that lie far from each other (ours).
         combine: how scorers are combined: ranks or z-scores added, or fronts that no image beats.
         cap: images a prompt at most.
         weights: distance to the base's samples: mean squared difference, length of the difference, or no weights.
@@ -80,7 +80,7 @@ def rsidiff(
         mixer=Replace(),
         scorers=told if choose != "random" else (),
         weighters=() if weights == "none" else (DistributionWeight(space, beta, sigma2, weights),),
-        selector=_chosen(choose, Preference(kept, tuple(one.name for one in told), combine, cap=cap), n * setup.images_a_prompt),
+        selector=_chosen(choose, Preference(kept, tuple(one.name for one in told), combine, cap=cap), n * min(cap, setup.images_a_prompt)),
         trainer=cast(Trainer[ClassModel], replace(tune, weight_norm=weight_norm)),
         sampler=rounds_of(setup.sampler(n), prompts, template),
     )

@@ -86,7 +86,7 @@ def weights(log_weight: Float[Tensor, " n"], norm: WeightNorm) -> Float32[Tensor
     """Return what each row's loss is multiplied with: e^log_weight as it is ("count"), or scaled once to a mean of 1.
 
     Source: arXiv 2502.09963, Eq. 6, whose sum is divided by the number of rows, "count"; the other is ours. Adam sees no common factor,
-    so they differ by clipping and by what a step's rows weigh together.
+    so they differ by clipping and by what a step's rows weigh together. Rows at -inf are not here any more, and are not counted.
     """
     return (log_weight.exp() if norm == "count" else mean_one(log_weight)).float()
 
