@@ -18,7 +18,7 @@ from germline.core.progress import bars
 from germline.core.protocols import Metric
 from germline.core.recipe import Recipe
 from germline.core.splits import EMBEDDED, Splits
-from germline.data import cifar10, digits, emoji, fashion_mnist, mnist, splits_of, toy_digits
+from germline.data import cifar10, digits, emoji, emojione, fashion_mnist, mnist, splits_of, toy_digits
 from germline.data.digits import SIZES
 from germline.data.places import WHOLE
 from germline.data.toy_digits import REAL as REAL_TOY
@@ -34,6 +34,7 @@ NAMED: dict[str, Callable[..., Splits]] = {
     "cifar10": cifar10,
     "digits": digits,
     "emoji": emoji,
+    "emojione": emojione,
     "toy-digits": toy_digits,
 }
 
@@ -66,8 +67,8 @@ class DataFlags:
         """
         if self.data == "digits":
             return digits({**SIZES, "real": self.real or SIZES["real"]}, self.size)
-        if self.data == "emoji":
-            return emoji(self.whole, {"real": self.real} if self.real else None, self.where, self.size)
+        if self.data in ("emoji", "emojione"):
+            return NAMED[self.data](self.whole, {"real": self.real} if self.real else None, self.where, self.size)
         if self.data == "toy-digits":
             return toy_digits(self.real or REAL_TOY, self.size)
         if self.data in NAMED:

@@ -1,4 +1,4 @@
-"""Emoji: 32x32 colour pictures with captions, drawn in three styles. Two of them lie in the package; ``emoji_files`` finds the third."""
+"""Emoji: 32x32 colour pictures with captions, drawn in four styles. Two of them lie in the package; ``emoji_files`` finds the others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from germline.core.errors import BadInput
 from germline.core.pool import REAL, Pool, Source
 from germline.core.seeds import rng
 from germline.core.splits import NAMES, Splits
-from germline.data.emoji_files import EMBEDDED_SIZE, STYLES, Caption, Drawn, load
+from germline.data.emoji_files import EMBEDDED_SIZE, STYLES, WHOLE, Caption, Drawn, load
 
 Form = Literal["label", "styled", "tagged"]
 SHARES = {"real": 0.40, "reserve": 0.15, "judge": 0.30, "held_out": 0.15}
@@ -32,24 +32,25 @@ def emoji(
     """Return the splits of captioned emoji, (n, 32, 32, 3) uint8 on white, prompts for conditions and no classes.
 
     By default the style "fluent", 1,599 pictures; with ``whole``, or as ``styles``, also "noto" and "twemoji" (1,636 each, the same
-    emoji). Twemoji, and any ``size`` but 32, come out of npm packages in the folder ``where``. No skin tones, flags or components.
+    emoji); "emojione" (1,087) is asked for by name alone: no model that is shipped has seen it. Twemoji, emojione, and any ``size`` but 32,
+    come out of npm packages in the folder ``where``. No skin tones, flags or components.
 
     An emoji's split depends on its ``family`` alone, so it is the same in every style and no caption crosses: ``held_out`` are unseen
     captions to whatever is trained on ``real``, in an unseen style too when it was trained on others. The model that is shipped
     was trained on ``real`` and ``reserve`` of noto and twemoji, its dual encoder on ``judge`` of all styles. ``sizes`` takes the first
-    rows of each split. Columns: ``style``, a row's place in fluent, noto, twemoji.
+    rows of each split. Columns: ``style``, a row's place in fluent, noto, twemoji, emojione.
 
     ``captions``: "label" (CLDR's English short name), "styled" ("noto emoji of cat"), or "tagged" (the label and one or two of its
     tags, drawn for this row once and for all).
 
-    Source: Fluent emoji, Microsoft, MIT; Noto emoji, Google, Apache-2.0; Twemoji, Twitter and others, CC-BY 4.0; captions: CLDR by way of
-    emojibase, Unicode licence and MIT.
+    Source: Fluent emoji, Microsoft, MIT; Noto emoji, Google, Apache-2.0; Twemoji, Twitter and others, CC-BY 4.0; EmojiOne 2,
+    Ranks.com, CC-BY 4.0; captions: CLDR by way of emojibase, Unicode licence and MIT.
 
     Raises:
         BadInput: a style or form is unknown, ``sizes`` asks for more than there is, or a package is damaged.
         GermlineError: the packages are needed and nowhere to be found; the message says how to get them.
     """
-    chosen = tuple(styles) if styles is not None else tuple(STYLES) if whole else ("fluent",)
+    chosen = tuple(styles) if styles is not None else WHOLE if whole else ("fluent",)
     drawn = load(chosen, EMBEDDED_SIZE if size is None else size, where)
     rows = {part: _ordered(drawn, part) for part in NAMES}
     for part, n in (sizes or {}).items():
@@ -58,6 +59,22 @@ def emoji(
             raise BadInput(f"emoji in {', '.join(chosen)} has {has} rows, but {part} {n} was asked for. Give fewer.")
         rows[part] = rows[part][:n]
     return _splits(drawn, rows, captions)
+
+
+def emojione(
+    whole: bool = False, sizes: Mapping[str, int] | None = None, where: Path | str | None = None, size: int | None = None
+) -> Splits:
+    """Return the splits of captioned emoji in a fourth style, which no model that is shipped has seen: ``emoji`` of EmojiOne 2.
+
+    ``whole`` changes nothing: all 1,087 pictures are there in any case.
+
+    Source: EmojiOne 2, Ranks.com, CC-BY 4.0; captions as ``emoji``'s.
+
+    Raises:
+        BadInput: ``sizes`` asks for more than there is, or a package is damaged.
+        GermlineError: the packages are nowhere to be found; the message says how to get them.
+    """
+    return emoji(whole, sizes, where, size, styles=("emojione",))
 
 
 def caption(drawn: Drawn, row: int, form: Form) -> str:

@@ -64,7 +64,15 @@ STYLES: Mapping[str, Package] = {
         "package/img/twitter/64/",
         ".png",
     ),
+    "emojione": Package(
+        "emojione-2.2.7.tgz",
+        "5fe002738e6e276f49ac37783799d2feab99a6131fdedccfa56569d745449ae5",
+        "emojione@2.2.7",
+        "package/assets/png/",
+        ".png",
+    ),
 }
+WHOLE = ("fluent", "noto", "twemoji")  # what the models that are shipped know; emojione is unseen by all of them
 
 
 @dataclass(frozen=True)
