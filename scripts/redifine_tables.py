@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
+from typing import NamedTuple
 
 import numpy as np
 from lsf_tables import Study, opened, text
@@ -30,18 +31,36 @@ from germline.report.rates import slope
 from germline.samplers import Denoised, Reloaded
 from germline.verbs.guidance import FILE
 
+
+class Looked(NamedTuple):
+    """A measure of the samples: its name, and its neighbours and extractor where it has several."""
+
+    name: str
+    k: int | None = None
+    extractor: str | None = None
+
+    @property
+    def title(self) -> str:
+        """Return what stands above it."""
+        return self.name + (f", {self.extractor}" if self.extractor else "")
+
+
+DISTANCE = Looked("FD-classifier")
 MEASURES = (
-    ("FD-perceptron", None),
-    ("FD-classifier", None),
-    ("recall", None),
-    ("coverage", 5),
-    ("within_variance", None),
-    ("high_frequency", None),
-    ("std", None),
-    ("agreement", None),
-    ("saturation", None),
+    Looked("FD-perceptron"),
+    DISTANCE,
+    Looked("FD-pca64-pixels"),
+    Looked("recall"),
+    Looked("coverage", 5),
+    Looked("within_variance"),
+    Looked("agreement"),
+    Looked("alignment", None, "dual_encoder"),
+    Looked("alignment", None, "dual_encoder_held_out"),
+    Looked("high_frequency"),
+    Looked("std"),
+    Looked("saturation"),
 )
-COMPARED = (*MEASURES[:5], MEASURES[7])
+COMPARED = MEASURES[:9]
 KINDS = ("constant", "drop", "schedule", "both", "matched")
 PAIRS = (
     ("drop", "constant"),
@@ -91,26 +110,27 @@ def tables(study: Study, last: int) -> Iterator[str]:
     yield from (*ends(study, last), *differences(study, last), *courses(study, last))
 
 
-def value(run: Run, generation: int, name: str, k: int | None = None) -> float | None:
+def value(run: Run, generation: int, look: Looked) -> float | None:
     """Return a measure of the samples; None where it is not measured of this run."""
-    found = measured(run.chain[generation])
-    return next((one.value for one in found if one.name == name and one.of == "samples" and k in (None, one.k)), None)
+    found = [one for one in measured(run.chain[generation]) if one.name == look.name and one.of == "samples"]
+    return next((one.value for one in found if look.k in (None, one.k) and look.extractor in (None, one.extractor)), None)
 
 
-def of_seeds(seeds: dict[int, Run], generation: int, name: str, k: int | None) -> dict[int, float]:
+def of_seeds(seeds: dict[int, Run], generation: int, look: Looked) -> dict[int, float]:
     """Return a measure by seed, of those that have it."""
-    found = {seed: value(run, generation, name, k) for seed, run in seeds.items()}
+    found = {seed: value(run, generation, look) for seed, run in seeds.items()}
     return {seed: one for seed, one in found.items() if one is not None}
 
 
 def ends(study: Study, last: int) -> Iterator[str]:
     """Yield a table a measure, kinds down and scales across, and one of how fast the distance grows: means over seeds."""
-    for name, k in MEASURES:
-        found = {arm: [*of_seeds(seeds, last, name, k).values()] for arm, seeds in study.items()}
+    for look in MEASURES:
+        found = {arm: [*of_seeds(seeds, last, look).values()] for arm, seeds in study.items()}
         if any(found.values()):
-            yield from by_scale(name, found)
+            yield from by_scale(look.title, found)
     rates = {arm: [found for run in seeds.values() if (found := rate(run, last)) is not None] for arm, seeds in study.items()}
-    yield from by_scale("slope of ln FD-classifier a generation", rates)
+    if any(rates.values()):
+        yield from by_scale(f"slope of ln {DISTANCE.name} a generation", rates)
 
 
 def by_scale(title: str, values: dict[str, list[float]]) -> Iterator[str]:
@@ -134,24 +154,24 @@ def shown(values: Sequence[float]) -> str:
 
 def rate(run: Run, last: int) -> float | None:
     """Return the slope of ln distance a generation, as report/rates has it."""
-    course = [value(run, generation, "FD-classifier") for generation in range(last + 1)]
+    course = [value(run, generation, DISTANCE) for generation in range(last + 1)]
     logs = [math.log(one) for one in course if one is not None and one > 0]
     return slope(logs)[0] if len(logs) == last + 1 >= 3 else None
 
 
 def differences(study: Study, last: int) -> Iterator[str]:
     """Yield arm minus control within a seed at the last generation."""
-    names = [name for name, k in COMPARED]
-    yield f"\n| difference | {' | '.join(names)} |\n{'|---' * (len(names) + 1)}|"
+    there = [look for look in COMPARED if any(of_seeds(seeds, last, look) for seeds in study.values())]
+    yield f"\n| difference | {' | '.join(look.title for look in there)} |\n{'|---' * (len(there) + 1)}|"
     for arm, control in pairs(study):
-        yield f"| {arm} - {control} | {difference(study[arm], study[control], last)} |"
+        yield f"| {arm} - {control} | {difference(study[arm], study[control], last, there)} |"
 
 
-def difference(arm: dict[int, Run], control: dict[int, Run], last: int) -> str:
+def difference(arm: dict[int, Run], control: dict[int, Run], last: int, looks: Sequence[Looked] = COMPARED) -> str:
     """Return arm minus control in each measure, by the seeds that both have."""
     cells = []
-    for name, k in COMPARED:
-        ours, theirs = of_seeds(arm, last, name, k), of_seeds(control, last, name, k)
+    for look in looks:
+        ours, theirs = of_seeds(arm, last, look), of_seeds(control, last, look)
         both = sorted(set(ours) & set(theirs))
         cells.append(text(paired([ours[seed] for seed in both], [theirs[seed] for seed in both]), "+") if both else MISSING)
     return " | ".join(cells)
@@ -167,13 +187,12 @@ def pairs(study: Study) -> Iterator[tuple[str, str]]:
 
 
 def courses(study: Study, last: int) -> Iterator[str]:
-    """Yield each measure over the generations, means over seeds."""
-    for name, k in MEASURES:
-        yield f"\n{name}\n\n| | {' | '.join(map(str, range(last + 1)))} |\n{'|---' * (last + 2)}|"
-        for arm, seeds in study.items():
-            found = [of_seeds(seeds, generation, name, k).values() for generation in range(last + 1)]
-            if all(found):
-                yield f"| {arm} | " + " | ".join(f"{fmean(values):.3g}" for values in found) + " |"
+    """Yield each measure over the generations, with intervals over seeds."""
+    for look in MEASURES:
+        found = {arm: [[*of_seeds(seeds, at, look).values()] for at in range(last + 1)] for arm, seeds in study.items()}
+        if whole := {arm: values for arm, values in found.items() if all(values)}:
+            yield f"\n{look.title}\n\n| | {' | '.join(map(str, range(last + 1)))} |\n{'|---' * (last + 2)}|"
+            yield from (f"| {arm} | {' | '.join(map(shown, values))} |" for arm, values in whole.items())
 
 
 @dataclass(frozen=True)
@@ -264,7 +283,7 @@ def cell(arm: str, seeds: dict[int, Run], last: int, with_unclipped: bool) -> Ce
 
 def number(run: Run, generation: int, name: str) -> float:
     """Return a measure that must be there."""
-    found = value(run, generation, name)
+    found = value(run, generation, Looked(name))
     if found is None:
         raise SystemExit(f"{run.name}: {name} of generation {generation} is not measured; germline measure {run.chain.path}")
     return found
