@@ -199,7 +199,8 @@ def _range(value: Json, key: str = "value") -> str:
     assert isinstance(value, dict)
     middle, low, high = (value[name] for name in (key, "low", "high"))
     ends = [("beyond the scales" if end is None else number(_number(end))) for end in (low, high)]
-    return f"{'not on these scales' if middle is None else number(_number(middle))} ({' to '.join(ends)})"
+    between = "its interval lies beyond the scales on both sides" if low is high is None else " to ".join(ends)
+    return f"{'not on these scales' if middle is None else number(_number(middle))} ({between})"
 
 
 def _number(value: Json) -> float:
