@@ -148,6 +148,7 @@ def test_a_study_is_planned_on_the_data_it_is_made_for(capsys):
         (["replace", "--sweep", "steps"], "takes a flag and its values"),
         (["replace", "--preset", "papr"], "Did you mean paper?"),
         (["replace", "--against", "replce"], "There is no arm 'replce'. Did you mean replace?"),
+        (["demo", "--only", "real-onyl"], "There is no arm 'real-onyl'. Did you mean real-only?"),
         (["replace", "--seeds", "0"], "--seeds must be at least 1"),
         (["demo", "--sweep", "n=1,2"], "demo is a study: its arms are fixed"),
         (["dem"], "Did you mean demo"),
@@ -157,6 +158,11 @@ def test_mistakes_are_answered_with_what_was_meant(flags, says, capsys, tmp_path
     assert main(["study", *flags, "--out", str(tmp_path / "none")]) == 1
     assert says in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
+
+
+def test_some_arms_of_a_study_are_planned_alone(capsys, tmp_path):
+    assert main(["study", "redifine-toy", "--only", "constant-2", "both-2", "--seeds", "2", "--dry-run", "--out", str(tmp_path)]) == 0
+    assert "2 arms, 2 seeds, generations 0 to 5: constant-2, both-2" in capsys.readouterr().out
 
 
 def test_flags_of_every_recipe_can_be_swept_over_their_defaults():

@@ -44,6 +44,7 @@ def study(
     seeds: int = 1,
     sweep: tyro.conf.UseAppendAction[tuple[str, ...]] = (),
     preset: str = "embedded",
+    only: tuple[str, ...] = (),
     processes: int | None = None,
     against: str | None = None,
     dry_run: bool = False,
@@ -59,6 +60,7 @@ def study(
       germline study demo --out runs/demo
       germline study loop-warm --seeds 5 --dry-run
       germline study replace --sweep guidance-scale=1,1.5,2 --seeds 3
+      germline study redifine --only constant-2 both-2 --seeds 3
 
     Args:
         name: a study or a recipe (see: germline ls).
@@ -68,6 +70,7 @@ def study(
         sweep: a recipe's flag and its values, guidance-scale=1,1.5,2; one value sets it for all arms. Given again for another flag, every
             combination is an arm.
         preset: of a recipe: the scale that decides every other flag.
+        only: names of the arms to run; all when not given. Later ones join those that the folder has.
         processes: arms at once; as many as cores and memory allow when not given.
         against: the arm that others are compared with; real-only when not given and there, else the first.
         dry_run: print arms, images, rows and a time estimate, and stop.
@@ -80,8 +83,9 @@ def study(
     flags = data_of(name, real_images)
     folder = out or FOLDER / name.rsplit(":", 1)[-1]
     arms, flags = arms_of(name, sweep, preset, folder, seeds, flags)
-    if against:
-        registry.find(against, {name_of(arm): arm for arm in arms}, "arm")
+    for wanted in (*only, *([against] if against else [])):
+        registry.find(wanted, {name_of(arm): arm for arm in arms}, "arm")
+    arms = [arm for arm in arms if not only or name_of(arm) in only]
     if dry_run:
         return print_plan(plan(arms, flags.load(), generations, processes), json)
     metrics = [*registry.metrics_for(flags.load()), *metrics_of(name)]
