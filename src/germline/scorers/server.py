@@ -17,12 +17,12 @@ from PIL import Image
 
 from germline.core import digest
 from germline.core.errors import BadInput, GermlineError
+from germline.core.loopback import refused
 from germline.core.pool import Pool
 from germline.core.protocols import Scorer
 from germline.scorers.plain import nowhere
 
 LARGEST, ITEMS, SIDE = 512 << 20, 4096, 8192  # bytes and images of a request, pixels a side
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def server(scorer: Scorer, host: str = "127.0.0.1", port: int = 0) -> ThreadingHTTPServer:
@@ -44,8 +44,8 @@ def server(scorer: Scorer, host: str = "127.0.0.1", port: int = 0) -> ThreadingH
 
         def do_POST(self) -> None:
             try:
-                if refused := self._refused():
-                    return self._answer(HTTPStatus.FORBIDDEN, {"error": refused})
+                if reason := refused(self.headers, host):
+                    return self._answer(HTTPStatus.FORBIDDEN, {"error": reason})
                 body = self.rfile.read(self._length())
                 with lock:
                     scores = scored(scorer, body)
@@ -58,13 +58,6 @@ def server(scorer: Scorer, host: str = "127.0.0.1", port: int = 0) -> ThreadingH
 
         def log_message(self, format: str, *arguments: object) -> None:
             """Say nothing: the terminal is the user's."""
-
-        def _refused(self) -> str | None:
-            """Return why a request is not for us: a browser's page could send some to this machine in the user's name."""
-            name = self.headers.get("Host", "").rsplit(":", 1)[0].strip("[]")
-            if host in LOOPBACK and name not in LOOPBACK:
-                return f"this server is {host}, not {name!r}"
-            return "requests from web pages are not answered" if self.headers.get("Origin") else None
 
         def _length(self) -> int:
             given = self.headers.get("Content-Length", "")

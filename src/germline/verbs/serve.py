@@ -1,7 +1,8 @@
 """A scorer as a server."""
 
+from germline.core.loopback import LOOPBACK
 from germline.scorers.named import scorer as scorer_of
-from germline.scorers.server import LOOPBACK, server
+from germline.scorers.server import server
 from germline.verbs.arguments import Name, print_json
 
 
