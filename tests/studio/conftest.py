@@ -1,0 +1,57 @@
+import contextlib
+import threading
+
+import numpy as np
+import pytest
+
+from germline.studio.ballot import APPEAL, FAITHFUL, KEPT, Arm, Ballot, Picture, couples, singles
+from germline.studio.desk import opened
+from germline.studio.server import server
+
+SIDE = 24
+
+
+def painted(n, seed):
+    """Pictures that differ: grounds of one colour with a square."""
+    rng = np.random.default_rng(seed)
+    images = np.repeat(np.repeat(rng.integers(60, 200, (n, 1, 1, 3)), SIDE, 1), SIDE, 2).astype(np.uint8)
+    images[:, 6:14, 6:14] = rng.integers(0, 256, (n, 1, 1, 3))
+    return images
+
+
+def arm(name, n, seed, prompts=None):
+    images = painted(n, seed)
+    texts = prompts or [f"a thing, number {i}" for i in range(n)]
+    return Arm(name, tuple(Picture(f"{i}.png", texts[i], lambda i=i: images[i]) for i in range(n)))
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Opens the desk of a study of eight pairs, and of the same study again."""
+    arms = [arm("base", 8, 0), arm("tuned", 8, 1)]
+    return lambda: opened(tmp_path / "pairs.db", Ballot("pairs", (APPEAL, FAITHFUL), repeat=0.25), arms, couples(arms))
+
+
+@pytest.fixture
+def keep(tmp_path):
+    """Opens the desk of six pictures."""
+    arms = [arm("made", 6, 2)]
+    return lambda: opened(tmp_path / "keep.db", Ballot("keep", (KEPT,)), arms, singles(arms))
+
+
+@pytest.fixture
+def served():
+    """Serves a desk while a block runs, at the port of before if that is wanted."""
+
+    @contextlib.contextmanager
+    def serve(desk, port=0):
+        with server(desk, port) as made:
+            thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+            thread.start()
+            try:
+                yield f"http://127.0.0.1:{made.server_address[1]}"
+            finally:
+                made.shutdown()
+                thread.join()
+
+    return serve
