@@ -28,7 +28,7 @@ from germline.evaluate.subjects import Changes, of_pipeline, of_run, selectors_a
 from germline.loop import Loop
 from germline.mixers import Replace
 from germline.pipelines.lora import Lora
-from germline.samplers import SamplePipeline
+from germline.samplers import Rounds, SamplePipeline
 from germline.scorers import Function
 from germline.trainers import Import, TunePipeline
 from germline.verbs.evaluate import names_of
@@ -211,6 +211,11 @@ def test_a_damaged_block_is_drawn_again(whole, asked, base, tmp_path, monkeypatc
 def ask(monkeypatch, run, *arguments):
     monkeypatch.setattr(registry, "open_run", lambda path: run)
     return main(["evaluate", str(run.chain.path), *map(str, arguments)])
+
+
+def test_rounds_of_new_prompts_are_evaluated_as_the_sampler_that_draws_them(run):
+    wrapped = replace(run, recipe=replace(run.recipe, sampler=Rounds(run.recipe.sampler)))
+    assert [(one.digest, one.sampler) for one in rounds(wrapped)] == [(one.digest, one.sampler) for one in rounds(run)]
 
 
 def test_the_verb_says_what_it_will_take_and_writes_nothing(run, base, asked, tmp_path, monkeypatch, capsys):

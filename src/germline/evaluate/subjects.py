@@ -19,7 +19,7 @@ from germline.evaluate.drawing import Subject
 from germline.pipelines.opened import open_pipeline
 from germline.pipelines.schedulers import Name
 from germline.pipelines.tuned import Tuned
-from germline.samplers import SamplePipeline
+from germline.samplers import Rounds, SamplePipeline
 
 BESIDE = ("name", "precision", "template", "activation", "url", "timeout")  # fields that make no other judge
 
@@ -67,6 +67,8 @@ def of_run(
     Raises:
         BadInput: no pipeline made the run's samples, or there is no such round.
     """
+    if isinstance(sampler, Rounds):  # which only says what prompts the training rows had
+        sampler = sampler.sampler
     if not isinstance(sampler, SamplePipeline):
         raise BadInput(
             f"{chain.path}: its samples are made by {type(sampler).__name__}, which takes no prompts of others; evaluate asks text-to-image"
