@@ -85,9 +85,9 @@ def test_embeddings_beside_real_ones(tmp_path, capsys):
     assert "cannot tell" in page.read_text()
 
 
-def test_pool_goes_with_real_only(pool, capsys):
+def test_pool_goes_with_real_rows(pool, capsys):
     assert main(["audit", "--pool", str(pool), "--made", str(pool)]) != 0
-    assert "--pool goes with --real only" in capsys.readouterr().err
+    assert "--pool goes with --real" in capsys.readouterr().err
     inside = Path(pool) / "page.html"
     assert main(["audit", "--pool", str(pool), "--out", str(inside)]) != 0
     assert not inside.exists()

@@ -47,7 +47,7 @@ def unlike(real: Float[np.ndarray, "n d"], pool: Float[np.ndarray, "m d"], confi
         raise BadInput(
             f"Real rows have {real.shape[1]} features and the pool's {pool.shape[1]}; give both as images, or both as embeddings."
         )
-    (fit_real, test_real), (fit_pool, test_pool) = (_halves(side, place) for place, side in enumerate((real, pool)))
+    (fit_real, test_real), (fit_pool, test_pool) = (halves(side, place) for place, side in enumerate((real, pool)))
     direction = discriminant(fit_real, fit_pool)
     levels = np.quantile(fit_real @ direction, [1 - tail for tail in TAILS])
     above_real, above_pool = ((side @ direction)[:, None] > levels for side in (test_real, test_pool))
@@ -55,7 +55,7 @@ def unlike(real: Float[np.ndarray, "n d"], pool: Float[np.ndarray, "m d"], confi
     high = np.array([upper(int(count), len(test_real), error) for count in above_real.sum(0)])
     low = np.array([1 - upper(int(count), len(test_pool), error) for count in (~above_pool).sum(0)])
     share = float(np.max((low - high) / np.maximum(1 - high, 1e-12)))
-    return Unlike(max(0.0, share), _visible(len(test_real), len(test_pool), error), len(test_real), len(test_pool))
+    return Unlike(max(0.0, share), visible(len(test_real), len(test_pool), error), len(test_real), len(test_pool))
 
 
 def discriminant(real: Float[np.ndarray, "n d"], pool: Float[np.ndarray, "m d"]) -> Float64[np.ndarray, " d"]:
@@ -73,18 +73,19 @@ def upper(count: int, n: int, error: float) -> float:
     return 1.0 if count == n else float(betaincinv(count + 1, n - count, 1 - error))
 
 
-def _visible(real: int, pool: int, error: float) -> float:
-    """Return the least share that lifts the bound above 0 when every row that is not real lies above the best threshold."""
+def visible(real: int, pool: int, error: float, caught: Float64[np.ndarray, " tails"] | None = None) -> float:
+    """Return the least share that lifts the bound above 0 when of the rows that are not real ``caught`` lie above each threshold (all)."""
     counts = np.arange(1, pool + 1)  # 1 - the upper end of those below is the lower end of those above
     low = 1 - betaincinv(pool - counts + 1, counts, 1 - error)
     out = 1.0
-    for tail in TAILS:
+    for tail, above in zip(TAILS, np.ones(len(TAILS)) if caught is None else caught, strict=True):
         at = int(np.searchsorted(low, upper(round(tail * real), real, error), side="right"))
-        if at < pool:
-            out = min(out, max(0.0, (counts[at] / pool - tail) / (1 - tail)))
+        if at < pool and above > tail:
+            out = min(out, max(0.0, (counts[at] / pool - tail) / (above - tail)))
     return out
 
 
-def _halves(rows: Float[np.ndarray, "n d"], place: int) -> tuple[np.ndarray, np.ndarray]:
+def halves(rows: Float[np.ndarray, "n d"], place: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return two halves of the rows, drawn by a fixed seed."""
     order = rng(0, -1, "share", place).permutation(len(rows))
     return rows[order[: len(rows) // 2]], rows[order[len(rows) // 2 :]]

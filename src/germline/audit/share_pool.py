@@ -1,4 +1,4 @@
-"""A pool of unknown origin: what its files say of themselves, counted; then features of rows that say nothing."""
+"""A pool of unknown origin: what its files say of themselves, counted; features of rows; the generators of known made ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 
 from germline.core.context import Context
 from germline.core.errors import BadInput
@@ -23,13 +23,24 @@ from germline.pools.opened import Opened
 from germline.pools.shard import Row
 
 MOST = 10_000  # rows of a side whose features are computed, drawn by the hash of their names
+KNOWN = 2_000  # of a known generator
+LOOSE = "loose files"  # the generator of pictures that lie in no sub-folder
+
+
+@dataclass(frozen=True, eq=False)
+class Described:
+    """Rows and their features."""
+
+    names: tuple[str, ...]
+    features: Float[np.ndarray, "n d"]
 
 
 @dataclass(frozen=True)
 class Said:
     """Rows by what their files say: made, taken, nothing; ``kinds`` of marks (a row may carry several); ``unmarked`` names the silent ones.
 
-    ``arrays`` of the silent rows are pixels or embeddings, which cannot carry a mark.
+    ``arrays`` of the silent rows are pixels or embeddings, which cannot carry a mark. ``marked`` names those that are said to be made, by
+    the marks that they carry.
     """
 
     rows: int
@@ -39,12 +50,14 @@ class Said:
     arrays: int
     kinds: tuple[tuple[str, int], ...]
     unmarked: tuple[str, ...]
+    marked: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def said(pool: Opened, progress: Progress = silent) -> Said:
     """Return what the files of all rows say of their origin. Nothing is decoded, no signature is checked."""
     rows, arrays, unreadable = 0, 0, 0
     origins, kinds, unmarked = Counter[str](), Counter[str](), list[str]()
+    marked: dict[str, list[str]] = {}
     with progress("shards", max(1, len(pool.shards))) as advance:
         for shard in pool.shards:
             for row in shard.rows():
@@ -62,40 +75,71 @@ def said(pool: Opened, progress: Progress = silent) -> Said:
                     unreadable += 1
                     continue
                 origins[marks.origin] += 1
-                kinds.update([f"XMP: {marks.xmp}"] if marks.xmp else [])
-                kinds.update([f"C2PA: {marks.manifest_type or 'no source type'}"] if marks.manifest else [])
-                kinds.update(f"PNG: {note}" for note in marks.notes)
+                told = [f"XMP: {marks.xmp}"] if marks.xmp else []
+                told += [f"C2PA: {marks.manifest_type or 'no source type'}"] if marks.manifest else []
+                told += [f"PNG: {note}" for note in marks.notes]
+                kinds.update(told)
                 if marks.origin == "unknown":
                     unmarked.append(row.id)
+                elif marks.origin == "made":
+                    marked.setdefault(", ".join(told), []).append(row.id)
             advance(1)
     counted = tuple(sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0])))
-    return Said(rows, origins["made"], origins["taken"], unreadable, arrays, counted, tuple(unmarked))
+    alike = tuple((f"marked {kind}", tuple(names)) for kind, names in sorted(marked.items()))
+    return Said(rows, origins["made"], origins["taken"], unreadable, arrays, counted, tuple(unmarked), alike)
 
 
-def features(pool: Opened, names: tuple[str, ...], extractor: Extractor, fit: Fit, progress: Progress = silent) -> Float[np.ndarray, "n d"]:
-    """Return features of the named rows, of at most 10,000 of them; those that cannot be decoded are left out.
+def generators(made: Opened) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the rows of each known generator: of pictures the sub-folder at the top that they lie in, of others the file."""
+    found: dict[str, list[str]] = {}
+    for shard in made.shards:
+        for row in shard.rows():
+            if not row.skipped:
+                folder, slash, _ = row.id.partition("/")
+                file, hash_sign, _ = row.id.rpartition("#")
+                found.setdefault(folder if slash else file if hash_sign and row.file is None else LOOSE, []).append(row.id)
+    return tuple((name, tuple(names)) for name, names in sorted(found.items()))
+
+
+def described(
+    pool: Opened, names: tuple[str, ...], extractor: Extractor, fit: Fit, most: int = MOST, progress: Progress = silent
+) -> Described:
+    """Return features of the named rows, of at most ``most`` of them; those that cannot be decoded are left out.
 
     Raises:
         BadInput: rows have features of several lengths, or none could be decoded.
     """
-    wanted = frozenset(sorted(names, key=lambda name: blake2b(name.encode()).digest())[:MOST])
+    wanted = frozenset(sorted(names, key=lambda name: blake2b(name.encode()).digest())[:most])
     nothing = Pool.of(np.zeros((0, 1, 1, 1), np.uint8))
     ctx = Context(0, 0, Splits("this pool", (), nothing, nothing, nothing, nothing))
     out: list[np.ndarray] = []
-    with progress("features", max(1, len(pool.shards))) as advance:
+    kept: list[str] = []
+    with progress(f"features of {pool.name}", max(1, len(pool.shards))) as advance:
         for shard in pool.shards:
             if shard.vectors is not None:
-                places = [place for place, row in enumerate(shard.rows()) if row.id in wanted]
-                out += [np.asarray(shard.vectors()[places], np.float32)] if places else []
+                places = [(place, row.id) for place, row in enumerate(shard.rows()) if row.id in wanted]
+                out += [np.asarray(shard.vectors()[[place for place, _ in places]], np.float32)] if places else []
+                kept += [name for _, name in places]
             else:
                 for block in blocks(_wanted(shard.rows(), wanted), fit, lambda place, reason: None):
                     out.append(np.asarray(extractor(Pool.of(block.images), ctx), np.float32))
+                    kept += [row.id for row in block.rows]
             advance(1)
     widths = {part.shape[1] for part in out}
     if len(widths) != 1:
         what = "no row could be decoded" if not widths else f"rows have {', '.join(map(str, sorted(widths)))} features"
         raise BadInput(f"--pool {pool.name}: {what}; bring all images to one size: --size 64, say.")
-    return np.concatenate(out)
+    return Described(tuple(kept), np.concatenate(out))
+
+
+def images(pool: Opened, names: tuple[str, ...], fit: Fit) -> dict[str, UInt8[np.ndarray, "h w c"]]:
+    """Return the images of these rows, of those that can be decoded; none of embeddings."""
+    wanted, found = frozenset(names), dict[str, np.ndarray]()
+    for shard in pool.shards if wanted else ():
+        if shard.vectors is None:
+            for block in blocks(_wanted(shard.rows(), wanted), fit, lambda place, reason: None):
+                found.update(zip((row.id for row in block.rows), block.images, strict=True))
+    return found
 
 
 def _wanted(rows: Iterator[Row], wanted: frozenset[str]) -> Iterator[tuple[int, Row]]:

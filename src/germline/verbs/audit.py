@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from germline.audit import findings, share_page
+from germline.audit import findings
 from germline.audit.audit import Audit
 from germline.audit.audit import audit as audit_made
 from germline.audit.copies import exact
 from germline.audit.pages import page
-from germline.audit.share import unlike
-from germline.audit.share_pool import features, said
 from germline.core.cache import Cache
 from germline.core.context import Context
 from germline.core.errors import BadInput
@@ -22,13 +20,10 @@ from germline.core.pool import REAL, Pool
 from germline.core.progress import bars
 from germline.core.splits import Splits
 from germline.data.given import UNLABELLED, Given, given, split_given
-from germline.pools import shards_of
-from germline.pools.blocks import Fit
 from germline.report import audited
 from germline.report.tables import Facts
-from germline.standard import installed
 from germline.verbs.arguments import print_json
-from germline.verbs.score import outside
+from germline.verbs.audit_pool import audit_pool
 
 SHARE, CLASS_ROWS = 0.25, 12  # of the real rows that are held out, and that judges are fitted on; rows that a class needs for that
 
@@ -54,13 +49,15 @@ def audit(
     Examples:
       germline audit --real photos/ --made generated/ --size 64 --out audit.html
       germline audit --real train.npz --held-out test.npz --made samples.npz --json
-      germline audit --pool mixed/ --real photos/ --size 64
+      germline audit --pool mixed/ --real photos/
+      germline audit --pool mixed/ --real photos/ --made generators/ --out pool.html
 
     Args:
         real: the real images; copies are looked for of all of them.
-        made: the made images.
-        pool: instead of --made, images of unknown origin, of any size and number: their marks are counted, and with --real, how many of
-            the unmarked ones look unlike the real ones, at least. Nothing is changed.
+        made: the made images. With --pool, known made images of the same kind, a sub-folder (or file) a generator, three at least.
+        pool: images of unknown origin, of any size and number: their marks are counted; with --real, how many of the unmarked ones look
+            unlike the real ones, at least; with --made too (else with what marks say is made), how many are made, from and to, or that
+            it cannot be told. Real and made images must be of the pool's kind, size and file format. Nothing is changed.
         held_out: real images that no model was trained on; a quarter of the real ones when not given.
         out: write the page to this file.
         size: bring all images to this many pixels a side; needed where they differ.
@@ -71,9 +68,9 @@ def audit(
         json: print JSON.
     """
     if pool is not None:
-        if made is not None or held_out is not None:
-            raise BadInput("--pool goes with --real only: its origin is not known. Leave --made and --held-out out.")
-        return _unknown(pool, real, out, size, dry_run, json)
+        if held_out is not None or (made is not None and real is None):
+            raise BadInput("--pool goes with --real, or with --real and --made; nothing is held out. Name the real images, too.")
+        return audit_pool(pool, real, made, out, size, dry_run, json)
     if real is None or made is None:
         raise BadInput("Name the real and the made images: germline audit --real DIR --made DIR --out audit.html")
     if out is not None and out.is_dir():
@@ -92,29 +89,6 @@ def audit(
         return print_json(found.to_json(names, real_names))
     print_words(found)
     print(f"{out} shows it." if out else "--out audit.html shows pictures, --json tells all numbers.")
-
-
-def _unknown(pool: str, real: Path | None, out: Path | None, size: int | None, dry_run: bool, json: bool) -> None:
-    """Say what can be told of a pool of unknown origin."""
-    if out is not None:
-        outside(out, pool)
-    opened = shards_of(pool)
-    known = None if real is None else shards_of(str(real))
-    if dry_run:
-        rows = "an unknown number of" if opened.count is None else f"{opened.count:,}"
-        return print(f"{pool}: {rows} rows in {len(opened.shards):,} shards. Nothing was computed.")
-    found, beside = said(opened, bars), None
-    if known is not None:
-        extractor, fit = installed(), Fit(size, 3)
-        ids = tuple(row.id for shard in known.shards for row in shard.rows() if not row.skipped)
-        beside = unlike(features(known, ids, extractor, fit, bars), features(opened, found.unmarked, extractor, fit, bars))
-    if out is not None:
-        facts = [Facts("pool", pool), Facts("real", str(real or "none")), Facts("version", f"germline {version('germline')}")]
-        audited.write(share_page.page(found, beside, facts), out)
-    if json:
-        return print_json(share_page.to_json(found, beside))
-    print("\n".join([share_page.marks_text(found), *(f"  {kind}: {count:,}" for kind, count in found.kinds)]))
-    print(f"{share_page.unlike_text(beside)}\n{share_page.CANNOT}")
 
 
 def splits_of(parts: Mapping[str, Given]) -> Splits:

@@ -1,0 +1,82 @@
+"""What `audit --pool` does: marks counted, rows that look unlike real ones, the made share with an interval."""
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from germline.audit import share_page
+from germline.audit.made_share import Detector
+from germline.audit.share import unlike
+from germline.audit.share_pool import KNOWN, MOST, described, generators, said
+from germline.audit.traces import Traces
+from germline.core.errors import BadInput
+from germline.core.progress import bars
+from germline.pools import Opened, shards_of
+from germline.pools.blocks import Fit
+from germline.report import audited
+from germline.report.audited import Gallery
+from germline.report.tables import Facts
+from germline.verbs.arguments import print_json
+from germline.verbs.score import outside
+
+
+def audit_pool(
+    pool: str, real: Path | str | None, made: Path | str | None, out: Path | None, size: int | None, dry_run: bool, json: bool
+) -> None:
+    """Say what can be told of a pool of unknown origin; the arguments are those of the verb.
+
+    Raises:
+        BadInput: there is nothing at a path, too few rows, or ``out`` is a folder or lies in the pool.
+    """
+    if out is not None:
+        outside(out, pool)
+        if out.is_dir():
+            raise BadInput(f"--out {out} is a folder; name a file, such as {out / 'pool.html'}.")
+    opened, fit = shards_of(pool), Fit(size, 3)
+    given = {flag: shards_of(str(path)) for flag, path in (("real", real), ("made", made)) if path is not None}
+    if dry_run:
+        return _would(opened, given, json)
+    found, beside, share = said(opened, bars), None, None
+    looks: tuple[Gallery, ...] = ()
+    if "real" in given:
+        ids = tuple(row.id for shard in given["real"].shards for row in shard.rows() if not row.skipped)
+        known = described(given["real"], ids, Traces(), fit, progress=bars).features
+        rows = described(opened, found.unmarked, Traces(), fit, progress=bars)
+        beside = unlike(known, rows.features)
+        source = given.get("made", opened)
+        groups = generators(source) if "made" in given else found.marked
+        shown = {name: described(source, names, Traces(), fit, KNOWN, bars).features for name, names in groups}
+        if shown:
+            detector = Detector.of(known, shown)
+            share = detector.share(rows.features)
+            looks = share_page.looks(opened, rows, detector.suspicion(rows.features), fit) if out is not None else ()
+    if out is not None:
+        facts = [Facts("pool", pool), Facts("real", str(real or "none")), Facts("known made", str(made or "what marks say"))]
+        facts += [
+            Facts("images", f"squares of {size} pixels" if size else "as they are"),
+            Facts("version", f"germline {version('germline')}"),
+        ]
+        audited.write(share_page.page(found, beside, share, looks, facts), out)
+    if json:
+        return print_json(share_page.to_json(found, beside, share))
+    print("\n".join([share_page.marks_text(found), *(f"  {kind}: {count:,}" for kind, count in found.kinds)]))
+    print(f"{share_page.unlike_text(beside)}\n{share_page.share_text(found, share)}")
+    print(f"{out} shows it." if out else "--out pool.html shows it, --json tells all numbers.")
+
+
+def _would(pool: Opened, given: Mapping[str, Opened], json: bool) -> None:
+    """Say what would be read; only names are."""
+    if json:
+        known = {name: len(rows) for name, rows in generators(given["made"])} if "made" in given else {}
+        return print_json(
+            {"pool": pool.count, "shards": len(pool.shards), "real": given["real"].count if "real" in given else None, "made": known}
+        )
+    rows = "an unknown number of" if pool.count is None else f"{pool.count:,}"
+    print(f"{pool.name}: {rows} rows in {len(pool.shards):,} shards.")
+    for flag, opened in given.items():
+        print(f"--{flag} {opened.name}: {'an unknown number of' if opened.count is None else f'{opened.count:,}'} rows.")
+    if "made" in given:
+        print("Generators: " + ", ".join(f"{name} ({len(rows):,})" for name, rows in generators(given["made"])) + ".")
+    print(
+        f"Features of at most {MOST:,} rows of the pool and of the real ones, and {KNOWN:,} of a generator, would be computed. Nothing was."
+    )
