@@ -195,3 +195,20 @@ def test_the_verb_on_files(tmp_path, capsys):
     assert "What looks made" in text
     assert main(command[:5]) == 0  # known made rows from marks alone: 10 are too few
     assert "cannot tell" in capsys.readouterr().out
+
+
+def test_the_verb_says_what_it_needs(tmp_path, capsys):
+    draw = np.random.default_rng(0)
+    for name in ("real", "pool", "made"):
+        folder(tmp_path / name, draw, 50, made=None if name == "real" else 1)
+    command = ["audit", "--pool", str(tmp_path / "pool"), "--real", str(tmp_path / "real"), "--made", str(tmp_path / "made")]
+    assert main([*command, "--out", str(tmp_path)]) != 0
+    assert "is a folder; name a file" in capsys.readouterr().err
+    assert main([*command, "--held-out", str(tmp_path / "real")]) != 0
+    assert "nothing is held out" in capsys.readouterr().err
+    assert main([*command, "--dry-run"]) == 0
+    assert "Generators: loose files (50)." in capsys.readouterr().out
+    assert main(command) == 0  # one generator tells nothing of others
+    told = capsys.readouterr().out
+    assert "of 1 generator; three or more" in told
+    assert "At least" in told

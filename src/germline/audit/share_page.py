@@ -79,7 +79,7 @@ def to_json(found: Said, beside: Unlike | None, share: MadeShare | None) -> dict
 def looks(pool: Opened, rows: Described, suspicion: Float[np.ndarray, " n"], fit: Fit) -> tuple[Gallery, ...]:
     """Return the pictures that look most made and least made; none of embeddings."""
     order = np.argsort(-suspicion, kind="stable")
-    ends = {"Most like the known made rows": order[:TILES], "Least": order[::-1][:TILES]}
+    ends = {"Most like the known made rows": order[:TILES], "Least like them": order[::-1][:TILES]}
     shown = images(pool, tuple(rows.names[row] for some in ends.values() for row in some), fit)
     return tuple(
         Gallery(
@@ -126,7 +126,7 @@ def _known(share: MadeShare) -> Section:
     """Return what the known generators say of one that was never shown."""
     rows = [(one.name, f"{one.rows:,}", _caught(one.visibility)) for one in share.seen if one.visibility is not None]
     if share.least is not None:
-        rows.append(("the least that one never shown is reckoned with", "", _caught(share.least)))
+        rows.append(("reckoned with for one never shown, at least", "", _caught(share.least)))
     text = (
         f"How many rows of each known generator are flagged where {USUAL:.0%} of real rows are, by a classifier that was shown the others"
         " only. The last row is what the upper end of the made share is reckoned with: a generator that hides better than that breaks it."
