@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from PIL import Image
+from voting import desk_of_pairs, served
 
 from germline.core.errors import GermlineError
 from germline.studio.ballot import APPEAL
@@ -39,8 +40,8 @@ def post(url, vote, **headers):
 VOTE = {"rater": "Ada", "place": 0, "question": APPEAL, "answer": "left"}
 
 
-def test_a_rater_is_dealt_pictures_and_votes(pairs, served):
-    desk = pairs()
+def test_a_rater_is_dealt_pictures_and_votes(tmp_path):
+    desk = desk_of_pairs(tmp_path)
     with served(desk) as url:
         _, study = said(url, "/study")
         assert (study["kind"], study["total"], study["raters"]) == ("pairs", 20, [])
@@ -64,8 +65,8 @@ def test_a_rater_is_dealt_pictures_and_votes(pairs, served):
         assert not Image.open(io.BytesIO(body)).info, "nothing but pixels"
 
 
-def test_the_page_fetches_nothing_from_elsewhere_and_nobody_frames_it(pairs, served):
-    with served(pairs()) as url:
+def test_the_page_fetches_nothing_from_elsewhere_and_nobody_frames_it(tmp_path):
+    with served(desk_of_pairs(tmp_path)) as url:
         for path in ("/", "/page.css", "/page.js", "/study", "/nothing"):
             status, headers, body = request(url, path=path)
             assert status == (404 if path == "/nothing" else 200)
@@ -82,8 +83,8 @@ def test_the_page_fetches_nothing_from_elsewhere_and_nobody_frames_it(pairs, ser
         assert b"innerHTML" not in request(url, path="/page.js")[2], "prompts and names are text"
 
 
-def test_foreign_names_and_foreign_pages_are_refused(pairs, served):
-    desk = pairs()
+def test_foreign_names_and_foreign_pages_are_refused(tmp_path):
+    desk = desk_of_pairs(tmp_path)
     with served(desk) as url:
         port = urlsplit(url).port
         for path in ("/", "/study", "/deck?rater=ada", "/image/0", "/page.js"):
@@ -104,8 +105,8 @@ def test_foreign_names_and_foreign_pages_are_refused(pairs, served):
         assert post(url, VOTE, Host=f"localhost:{port}", Origin=f"http://localhost:{port}")[0] == 200
 
 
-def test_what_is_no_vote_is_refused(pairs, served):
-    desk = pairs()
+def test_what_is_no_vote_is_refused(tmp_path):
+    desk = desk_of_pairs(tmp_path)
     with served(desk) as url:
         for vote, says in (
             ({}, "this one has nothing"),
@@ -143,13 +144,13 @@ def test_what_is_no_vote_is_refused(pairs, served):
         "//etc/passwd",
     ],
 )
-def test_pictures_are_served_by_number_and_nothing_by_path(pairs, served, path):
-    with served(pairs()) as url:
+def test_pictures_are_served_by_number_and_nothing_by_path(tmp_path, path):
+    with served(desk_of_pairs(tmp_path)) as url:
         assert request(url, path=path)[0] == 404
 
 
-def test_pictures_that_are_not_there(pairs, served):
-    with served(pairs()) as url:
+def test_pictures_that_are_not_there(tmp_path):
+    with served(desk_of_pairs(tmp_path)) as url:
         status, answer = said(url, "/image/16")
         assert (status, answer["error"]) == (400, "Pictures count from 0 to 15, but 16 was asked for.")
         assert request(url, path="/image/99999999999999999999")[0] == 404
@@ -157,8 +158,8 @@ def test_pictures_that_are_not_there(pairs, served):
         assert said(url, "/deck")[0] == 400
 
 
-def test_this_machine_only_and_a_taken_port_is_told(pairs, served):
-    desk = pairs()
+def test_this_machine_only_and_a_taken_port_is_told(tmp_path):
+    desk = desk_of_pairs(tmp_path)
     with served(desk) as url:
         port = urlsplit(url).port
         with pytest.raises(GermlineError, match=rf"Cannot serve at 127.0.0.1:{port}: .*in use. Give another --port"):

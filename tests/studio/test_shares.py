@@ -87,7 +87,7 @@ def test_strengths_of_two_arms_are_the_log_odds_of_the_share():
     rng = np.random.default_rng(0)
     won = rng.choice([0.0, 0.5, 1.0], 60, p=[0.2, 0.2, 0.6])
     names = [str(i) for i in range(60)]
-    base, arm = strengths([answer(name, name, "a", "b", w) for name, w in zip(names, won, strict=True)])
+    base, arm = strengths([answer(name, name, "a", "b", w) for name, w in zip(names, won, strict=True)], "b")
     share = won.mean()
     assert (base.arm, base.strength, base.low) == ("b", 0, None)
     assert arm.strength == pytest.approx(logit(share), abs=1e-6)
@@ -112,11 +112,11 @@ def test_strengths_of_exact_odds_are_found_exactly():
 def test_no_strengths_where_one_arm_never_loses():
     some = [answer(str(i % 4), str(i), "a", "b", i % 2) for i in range(20)]
     unbeaten = [answer(str(i % 4), str(i), "c", "a", 1.0) for i in range(20)]
-    assert strengths(some + unbeaten) is None
+    assert strengths(some + unbeaten, "a") is None
     once = [answer("0", "0", "c", "a", 0.0)]
-    assert strengths(some + unbeaten + once) is not None
+    assert strengths(some + unbeaten + once, "a") is not None
     ties = [answer(str(i % 4), str(i), *pair, 0.5) for i in range(20) for pair in (("a", "b"), ("b", "c"), ("a", "c"))]
-    assert [(one.strength, one.low) for one in strengths(ties)] == [(0, None)] * 3
+    assert [(one.strength, one.low) for one in strengths(ties, "c")] == [(0, None)] * 3
 
 
 def study(seed, planted, raters=8, pairs=150, between_raters=0.4, between_prompts=0.6):

@@ -45,7 +45,7 @@ class Strength:
         return None if self.high is None else float(expit(self.high))
 
 
-def strengths(answers: Sequence[Judged], over: str | None = None) -> list[Strength] | None:
+def strengths(answers: Sequence[Judged], over: str) -> list[Strength] | None:
     """Return the strength of each arm in answers to one question: P(i over j) = 1 / (1 + exp(s_j - s_i)), by maximum likelihood.
 
     A tie is half a win for either (ours; Davidson 1970 gives ties a parameter of their own). The variance is the sandwich
@@ -58,11 +58,10 @@ def strengths(answers: Sequence[Judged], over: str | None = None) -> list[Streng
 
     Args:
         answers: to one question.
-        over: the arm whose strength is 0; the last one that others were compared with when not given.
+        over: the arm whose strength is 0.
     """
     arms = list(dict.fromkeys(name for one in answers for name in (one.arm, one.against)))
-    base = over if over is not None else answers[-1].against
-    number = {arm: place for place, arm in enumerate([base, *(arm for arm in arms if arm != base)])}
+    number = {arm: place for place, arm in enumerate([over, *(arm for arm in arms if arm != over)])}
     won = np.array([one.won for one in answers])
     a, b = (np.array([number[name] for name in names]) for names in zip(*((one.arm, one.against) for one in answers), strict=True))
     if not _connected(a, b, won, len(number)):
@@ -70,15 +69,15 @@ def strengths(answers: Sequence[Judged], over: str | None = None) -> list[Streng
     design = np.zeros((len(won), len(number)))
     design[np.arange(len(won)), a] = 1
     design[np.arange(len(won)), b] = -1
-    design = design[:, 1:]  # the base's strength is 0
+    design = design[:, 1:]  # that of ``over`` is 0
     found = _fitted(design, won)
     half = _half_widths(design, won, found, [one.rater for one in answers], [one.prompt for one in answers])
     question = answers[0].question
     rest = [
-        Strength(question, arm, base, float(s), None if half is None else float(s - half[i]), None if half is None else float(s + half[i]))
+        Strength(question, arm, over, float(s), None if half is None else float(s - half[i]), None if half is None else float(s + half[i]))
         for i, (arm, s) in enumerate(zip(list(number)[1:], found, strict=True))
     ]
-    return [Strength(question, base, base, 0.0), *rest]
+    return [Strength(question, over, over, 0.0), *rest]
 
 
 def _connected(a: np.ndarray, b: np.ndarray, won: np.ndarray, arms: int) -> bool:

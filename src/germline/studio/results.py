@@ -79,10 +79,12 @@ def results(votes: Votes) -> Results:
     common = (ballot, tuple(arms), len(items), left_out, len(current), votes.ever(), tuple(steadiness(current)))
     if ballot.kind == "keep":
         return Results(*common, None, kept=tuple(kept(current, pictures, items).items()), keeps=_keeps(current))
-    answers = judged(current, pictures, items)
+    answers = judged(sorted(current, key=lambda vote: vote.item), pictures, items)  # so that who voted first orders nothing
     by_question = {question: [one for one in answers if one.question == question] for question in ballot.questions}
-    many = len({name for one in answers for name in (one.arm, one.against)}) > 2
-    found = tuple((q, _tuple(strengths(of))) for q, of in by_question.items() if many and of)
+    met = {name for one in answers for name in (one.arm, one.against)}
+    others = {one.against for one in answers}
+    over = others.pop() if len(others) == 1 else next(arm for arm in reversed(arms) if arm in met)
+    found = tuple((q, _tuple(strengths(of, over))) for q, of in by_question.items() if len(met) > 2 and of)
     return Results(*common, agreement(current, items), tuple(shares(answers)), found)
 
 
@@ -184,12 +186,16 @@ def _strengths_table(strong: Sequence[Strength]) -> Table:
     rows = tuple(
         (
             one.arm,
-            f"{one.strength:.2f}" + ("" if one.low is None or one.high is None else f" [{one.low:.2f}, {one.high:.2f}]"),
+            _signed(one.strength) + ("" if one.low is None or one.high is None else f" [{_signed(one.low)}, {_signed(one.high)}]"),
             of_interval(Interval(one.share, 0, one.share_low, one.share_high)) if one.arm != one.over else "",
         )
         for one in sorted(strong, key=lambda one: -one.strength)
     )
     return Table(("arm", "strength", f"over {strong[0].over}"), rows)
+
+
+def _signed(value: float) -> str:
+    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _raters_table(found: Results) -> Table:
