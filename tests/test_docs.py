@@ -23,7 +23,7 @@ COMMANDS = sorted(
 @pytest.mark.parametrize("command", [line for line in COMMANDS if line.split()[1] in VERBS])
 def test_commands_and_flags_exist(command, capsys):
     _, verb, *rest = command.split()
-    target = [verb, rest[0]] if verb in ("run", "prompts") else [verb]
+    target = [verb, rest[0]] if verb in ("run", "prompts", "vote") else [verb]
     if verb == "run":
         assert rest[0] in registry.recipe_names()
     with pytest.raises(SystemExit):

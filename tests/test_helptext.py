@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from functools import wraps
+from importlib import import_module
 
 import pytest
 import tyro
@@ -14,10 +15,10 @@ from germline.cli import BROKEN_PIPE, main, usage
 from germline.flags import parse
 from germline.verbs import VERBS
 from germline.verbs.helptext import flowing, help_of
-from germline.verbs.prompts import EXAMPLES, STAGES
 
-FLAGGED = {name: verb for name, verb in VERBS.items() if name not in ("run", "prompts")}
-EVERY = FLAGGED | {f"prompts {name}": stage for name, stage in STAGES.items()}
+STAGED = {name: import_module(f"germline.verbs.{name}") for name in ("prompts", "vote")}
+FLAGGED = {name: verb for name, verb in VERBS.items() if name != "run" and name not in STAGED}
+EVERY = FLAGGED | {f"{verb} {name}": stage for verb, module in STAGED.items() for name, stage in module.STAGES.items()}
 
 
 def examples(text):
@@ -39,7 +40,7 @@ def parsed(words):
     assert words[0] == "germline"
     if words[1] == "run":
         return parse(words[2], words[3:])
-    verb, rest = (STAGES[words[2]], words[3:]) if words[1] == "prompts" else (FLAGGED[words[1]], words[2:])
+    verb, rest = (STAGED[words[1]].STAGES[words[2]], words[3:]) if words[1] in STAGED else (FLAGGED[words[1]], words[2:])
     return tyro.cli(still(verb), args=rest)
 
 
@@ -53,7 +54,7 @@ def test_every_verb_shows_examples_that_the_parser_takes(name):
 
 
 def test_the_examples_of_the_whole_command_are_taken_too():
-    for words in examples(usage().split("\n\n")[1]) + [shlex.split(line) for line in EXAMPLES]:
+    for words in examples(usage().split("\n\n")[1]) + [shlex.split(line) for module in STAGED.values() for line in module.EXAMPLES]:
         parsed(words)
 
 

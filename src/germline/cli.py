@@ -69,7 +69,7 @@ def act(arguments: Sequence[str]) -> None:
     if processes().count > 1 and arguments[0] != "run":
         raise BadInput(f"germline {arguments[0]} is not for several processes; torchrun is for germline run. Start it by itself.")
     verb = registry.find(arguments[0], VERBS, "verb")
-    if verb in (VERBS["run"], VERBS["prompts"]):  # what follows decides which flags there are
+    if arguments[0] in ("run", "prompts", "vote"):  # what follows decides which flags there are
         return verb(arguments[1:])
     tyro.cli(flowing(verb), prog=f"germline {arguments[0]}", description=help_of(verb), args=arguments[1:])
 

@@ -26,6 +26,7 @@ from germline.verbs.show import show
 from germline.verbs.study import study
 from germline.verbs.table import table
 from germline.verbs.verdict import verdict
+from germline.verbs.vote import vote
 
 VERBS: dict[str, Callable[..., None]] = {
     verb.__name__: verb
@@ -53,6 +54,7 @@ VERBS: dict[str, Callable[..., None]] = {
         select,
         audit,
         prompts,
+        vote,
         serve,
     )
 }

@@ -1,6 +1,5 @@
 """Prompts for text-to-image models: from a crawled file to the rounds of the loop."""
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -8,7 +7,6 @@ from typing import Literal
 import pyarrow as pa
 import tyro
 
-from germline import registry
 from germline.core.cache import Cache
 from germline.core.digest import Json
 from germline.core.errors import BadInput
@@ -28,7 +26,7 @@ from germline.prompts.read import read_prompts
 from germline.prompts.rules import Rules
 from germline.prompts.write import Outcome, beside, check_format, write
 from germline.verbs.arguments import print_json
-from germline.verbs.helptext import flowing, help_of
+from germline.verbs.stages import act, usage_of
 
 Sources = tyro.conf.Positional[tuple[str, ...]]
 OWN: dict[str, Callable[[], Judge]] = {"rules": Rules, "smollm2": Perplexity}
@@ -40,25 +38,15 @@ EXAMPLES = (
 )
 
 
+ABOUT = (
+    "Each reads Parquet, JSON lines, JSON, CSV, TSV, text or a folder of these. It writes what is kept to --out (.parquet or .jsonl),"
+    "\nwhat is not to NAME.rejected with a reason each, and counts to NAME.report.json. A stopped stage goes on when it is run again."
+)
+
+
 def prompts(arguments: Sequence[str]) -> None:
     """Clean, judge, diversify prompts and deal them out to rounds."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(usage())
-        sys.exit(0)
-    stage = registry.find(arguments[0], STAGES, "stage of prompts")
-    tyro.cli(flowing(stage), prog=f"germline prompts {arguments[0]}", description=help_of(stage), args=arguments[1:])
-
-
-def usage() -> str:
-    """Return the help of all stages, examples first."""
-    stages = "\n".join(f"  {name:11}{registry.first_line(stage)}" for name, stage in STAGES.items())
-    return (
-        "usage: germline prompts STAGE ...\n\nExamples:\n  "
-        + "\n  ".join(EXAMPLES)
-        + f"\n\nStages (germline prompts STAGE --help says more):\n{stages}\n\n"
-        + "Each reads Parquet, JSON lines, JSON, CSV, TSV, text or a folder of these. It writes what is kept to --out (.parquet or .jsonl),"
-        + "\nwhat is not to NAME.rejected with a reason each, and counts to NAME.report.json. A stopped stage goes on when it is run again."
-    )
+    act("prompts", STAGES, arguments, usage_of("prompts", STAGES, EXAMPLES, ABOUT))
 
 
 def clean(
