@@ -20,7 +20,7 @@ LAYERS = [
     ("recipes", "studies", "report", "studio"),
 ]
 LAYERS += [
-    ("judge", "guidance", "captioned", "standard", "estimate", "doctor", "evaluate", "pools", "audit", "study", "plan"),
+    ("judge", "hacking", "guidance", "captioned", "standard", "estimate", "doctor", "evaluate", "pools", "audit", "study", "plan"),
     ("plugins",),
     ("registry", "flags", "sweep"),
     ("verbs",),

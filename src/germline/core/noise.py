@@ -39,7 +39,7 @@ def _counts(n: int, start: int, stop: int) -> Float32[np.ndarray, "b n"]:
     return out
 
 
-def wilson(hits: int, n: int, z: float = NORMAL) -> tuple[float, float]:
+def wilson(hits: float, n: float, z: float = NORMAL) -> tuple[float, float]:
     """Return the ends of the 95 % interval of a share (Wilson 1927); unlike a bootstrap's, never a point."""
     share, spread = hits / n, z * z / n
     middle = (share + spread / 2) / (1 + spread)

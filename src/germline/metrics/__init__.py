@@ -3,7 +3,10 @@
 from germline.metrics.ages import Ages
 from germline.metrics.agreement import Agreement
 from germline.metrics.alignment import Alignment
+from germline.metrics.alike import Alike
+from germline.metrics.base_distance import BaseDistance
 from germline.metrics.class_angles import ClassAngles
+from germline.metrics.colour import Colour
 from germline.metrics.confidence import Confidence
 from germline.metrics.coverage import Coverage
 from germline.metrics.duplicates import Duplicates
@@ -19,11 +22,14 @@ from germline.metrics.latent_statistics import LatentStatistics
 from germline.metrics.ole import OLE
 from germline.metrics.power_spectrum import PowerSpectrum
 from germline.metrics.predicted_classes import PredictedClasses
+from germline.metrics.rank_correlation import RankCorrelation
 from germline.metrics.real_share import RealShare
 from germline.metrics.saturation import Saturation
 from germline.metrics.spectrum import Spectrum
 from germline.metrics.support import Support
 from germline.metrics.vendi import Vendi
+from germline.metrics.vote_agreement import VoteAgreement
+from germline.metrics.weights import Weights
 
 __all__ = [
     "KID",
@@ -31,7 +37,10 @@ __all__ = [
     "Ages",
     "Agreement",
     "Alignment",
+    "Alike",
+    "BaseDistance",
     "ClassAngles",
+    "Colour",
     "Confidence",
     "Coverage",
     "Duplicates",
@@ -45,9 +54,12 @@ __all__ = [
     "LatentStatistics",
     "PowerSpectrum",
     "PredictedClasses",
+    "RankCorrelation",
     "RealShare",
     "Saturation",
     "Spectrum",
     "Support",
     "Vendi",
+    "VoteAgreement",
+    "Weights",
 ]

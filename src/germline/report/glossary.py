@@ -91,6 +91,34 @@ KNOWN = {
         "How well images show what their captions say: the mean of a scorer that reads both (CLIP's cosine, or another that is named)."
         " Compare with real images and their captions. It rises with guidance too, and says nothing of diversity.",
     ),
+    "rank_correlation": Entry(
+        "Agreement of two scorers",
+        "Spearman's correlation, over the samples, of a scorer that chose training images and one that chose none. It falls towards 0"
+        " as the first is gamed: then what it prefers is no longer better.",
+    ),
+    "base_distance": Entry(
+        "Distance to the base's samples",
+        "Mean distance of a sample to all samples of generation 0. It rises as images become other than the base's, or have more contrast"
+        " or colour, and falls as they turn grey or gather in the middle.",
+    ),
+    "alike": Entry(
+        "Twins",
+        "Share of samples with another sample nearer than all but 5 % of generation 0's have (unless told otherwise). It rises as a model"
+        " makes the same picture again and again.",
+    ),
+    "contrast": Entry(
+        "Contrast", "Standard deviation of an image's lightness, the mean over images, in grey levels. Scorers of taste reward it."
+    ),
+    "colourfulness": Entry(
+        "Colourfulness", "How far colours lie from grey and from each other within an image (Hasler and Suesstrunk), the mean over images."
+    ),
+    "vote_auc": Entry(
+        "Agreement with votes (order)", "The chance that a sample which people kept scores above one that they rejected; 0.5 is none."
+    ),
+    "vote_kappa": Entry(
+        "Agreement with votes (kappa)", "Whether the scorer rejects what people reject, beyond what chance gives (0); 1 is always."
+    ),
+    "votes_kept": Entry("Kept by people", "Share of the samples voted on that people kept."),
     "flagged": Entry(
         "Safety checker rate",
         "Share of samples that the pipeline's safety checker would black out; none is. A rate that moves is drift, whichever way it goes.",
@@ -132,6 +160,10 @@ KNOWN = {
     "real_share": Entry("Real share", "Share of real rows in the training set."),
     "mnnd": Entry("Nearest-neighbour distance", "Mean distance of a row to the nearest other row of the same set."),
     "mean_age": Entry("Mean age", "How many generations ago the made training rows were made, on average."),
+    "weight": Entry(
+        "Mean weight", "Mean weight of the training rows, the greatest being 1. It falls as ever more of what is chosen lies far off."
+    ),
+    "ess_share": Entry("Share in effect", "Effective sample size as a share of the training rows: 1 where all count alike."),
     "ess": Entry("Effective sample size", "Number of training rows, counted less where a few outweigh the others."),
     "growth": Entry(
         "Growth",

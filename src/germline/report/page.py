@@ -32,6 +32,7 @@ from germline.report.spectra import Spectra, spectra
 from germline.report.spent import Spent
 from germline.report.statement import Statement, statement
 from germline.report.verdicts import Judgement, judgements
+from germline.report.weighed import Weighed, weighed
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Chapter:
     held_out: Strip
     galleries: list[Gallery]
     compositions: list[Composition]
+    weighed: list[Weighed]
     selections: Selections | None
     numbers: tables.Table | None
     budgets: tables.Table
@@ -121,6 +123,7 @@ def _chapter(group: Group, verdicts: Mapping[Path, Verdict], costs: Mapping[Path
         held_out=held_out,
         galleries=gallery,
         compositions=composed,
+        weighed=weighed(group),
         selections=selections(group, share),
         numbers=tables.numbers(group),
         budgets=tables.budgets(group, costs),
