@@ -140,3 +140,16 @@ def test_what_cannot_be(capsys, tmp_path, pool):
     np.save(tmp_path / "e.npy", np.zeros((3, 4), np.float32))
     assert main(["score", "--pool", str(tmp_path / "e.npy"), "--by", f"{__name__}:words", "--out", str(tmp_path / "o")]) == 1
     assert "embeddings only" in capsys.readouterr().err
+
+
+def test_fields_of_scores_in_features(capsys, tmp_path, pool):
+    for by, what in (
+        ("density", "say in which space"),
+        ("support", "name them: support:efficientnet"),
+        ("support:pixels", "give some: --real"),
+        ("support:pixels,width=3", "has no field width"),
+        ("confidence:pixels,clusters=few", "takes a number"),
+        ("density:pixels,density:pixels", "twice"),
+    ):
+        assert main(["score", "--pool", str(pool), "--by", by, "--out", str(tmp_path / "out")]) == 1
+        assert what in capsys.readouterr().err

@@ -97,14 +97,14 @@ def split_given(name: str, parts: Mapping[str, Given], shares: Mapping[str, floa
     Raises:
         BadInput: sizes or classes differ, or R has too few rows of a class to be cut.
     """
-    classes = _classes(list(parts.values()))
+    classes = class_names(list(parts.values()))
     first = parts["real"].loaded.images.shape
     shape = (first[1], first[2], max(part.loaded.images.shape[3] for part in parts.values()))
     images = {part: given.images(shape) for part, given in parts.items()}
     labels = {part: given.condition(classes) for part, given in parts.items()}
     rows = {part: np.arange(len(images[part])) for part in parts}
     cut = {part: share for part, share in shares.items() if part not in parts}
-    taken = _cut(str(parts["real"].path), labels["real"], classes, cut)
+    taken = cut_off(str(parts["real"].path), labels["real"], classes, cut)
     kept = np.setdiff1d(rows["real"], np.concatenate([*taken.values(), np.empty(0, np.int64)]))
     chosen = {part: ("real", taken[part]) if part in taken else (part, rows.get(part, np.empty(0, np.int64))) for part in NAMES}
     chosen["real"] = ("real", kept)
@@ -117,7 +117,7 @@ def split_given(name: str, parts: Mapping[str, Given], shares: Mapping[str, floa
     return Splits(name, classes, **pools)
 
 
-def _classes(parts: Sequence[Given]) -> tuple[str, ...]:
+def class_names(parts: Sequence[Given]) -> tuple[str, ...]:
     """Return the class names of the part that has most; a class it has no row of is named as the others name it. None with prompts."""
     if not all(part.loaded.classes for part in parts):
         return ()
@@ -130,7 +130,7 @@ def _classes(parts: Sequence[Given]) -> tuple[str, ...]:
     return tuple(names) if len(set(names)) == len(names) else most.loaded.classes
 
 
-def _cut(where: str, labels: np.ndarray, classes: tuple[str, ...], shares: Mapping[str, float]) -> dict[str, np.ndarray]:
+def cut_off(where: str, labels: np.ndarray, classes: tuple[str, ...], shares: Mapping[str, float]) -> dict[str, np.ndarray]:
     """Return the rows to cut off for each split: a share of every class, drawn by a fixed seed."""
     if not all(0 < share < 1 for share in shares.values()) or sum(shares.values()) >= 1:
         raise BadInput(f"The shares cut from R must lie between 0 and 1 and leave some of it, but are {dict(shares)}.")

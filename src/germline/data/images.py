@@ -156,7 +156,7 @@ def _decoded(path: Path, found: Listing, size: int | None, skip_bad: bool, progr
     if not images:
         bad = f"; all {len(skipped)} are unreadable, the first is {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
         raise BadInput(f"{path} holds no readable pictures (such as .png or .jpg){bad}.")
-    conditions, classes = _conditions(path, kept, found.classes)
+    conditions, classes = conditions_of(path, kept, found.classes)
     return Loaded(_stacked(images, kept), conditions, classes, tuple(skipped), tuple(item.where for item in kept))
 
 
@@ -182,7 +182,7 @@ def _stacked(images: list[np.ndarray], items: list[Item]) -> UInt8[np.ndarray, "
     return out
 
 
-def _conditions(path: Path, items: list[Item], classes: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
+def conditions_of(path: Path, items: list[Item], classes: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return class numbers and names, or prompts and no names; all class 0 when nothing is labelled."""
     labels = [item.label for item in items]
     if all(label is None for label in labels):

@@ -105,7 +105,7 @@ def of_parquet(paths: list[Path]) -> Listing:
         raise BadInput(f"{_shown(paths[0])} needs an image column (bytes, or a struct of bytes and path), but has {schema.names}.")
     wanted = [image, *(name for name in ("label", "text") if name in schema.names)]
     count = sum(file.metadata.num_rows for file in files)
-    return Listing(count, _parquet_items(paths, files, wanted), _class_names(schema))
+    return Listing(count, _parquet_items(paths, files, wanted), class_names(schema))
 
 
 def _parquet_items(paths: list[Path], files: list[pq.ParquetFile], wanted: list[str]) -> Iterator[Item]:
@@ -137,7 +137,7 @@ def holds_images(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
-def _class_names(schema: pa.Schema) -> tuple[str, ...]:
+def class_names(schema: pa.Schema) -> tuple[str, ...]:
     """Return the names that the datasets library keeps with a ClassLabel column."""
     try:
         about = json.loads((schema.metadata or {})[b"huggingface"])

@@ -71,8 +71,9 @@ def npz_of(file: File) -> list[Shard]:
         BadInput, OSError: it is damaged, or holds no images.
     """
     with local(file) as path:
-        count = len(as_images(npz.read(path)["images"]))
-    return [Shard(file.name, key_of([file]), partial(_of_npz, file), count, file.size)]
+        arrays = npz.read(path)
+    count, classes = len(as_images(arrays["images"])), tuple(map(str, arrays.get("classes", ())))
+    return [Shard(file.name, key_of([file]), partial(_of_npz, file), count, file.size, classes=classes)]
 
 
 def opened(file: File) -> np.ndarray:

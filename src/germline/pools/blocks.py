@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int64, UInt8
@@ -35,6 +35,10 @@ class Block:
     places: Int64[np.ndarray, " n"]
     rows: tuple[Row, ...]
     images: UInt8[np.ndarray, "n h w c"]
+
+    def coloured(self) -> Block:
+        """Return the block with three channels, so that grey and coloured images have features of one length."""
+        return self if self.images.shape[3] == 3 else replace(self, images=np.repeat(self.images, 3, axis=3))
 
     def pool(self, conditions: Callable[[tuple[Row, ...]], np.ndarray]) -> Pool:
         """Return the block as a pool."""

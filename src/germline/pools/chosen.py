@@ -41,7 +41,8 @@ class Chosen:
 def write(choice: Choice, pool: Opened, out: Path) -> list[Chosen]:
     """Write the lists, and return the chosen rows in the order of the pool.
 
-    ``chosen.parquet``: id, uid, shard, row (in the shard), order (of choice, from 0), score, weight (1: a choice weighs nothing), reason.
+    ``chosen.parquet``: id, uid, shard, row (in the shard), order (of choice, from 0), score, weight, reason. A weight
+    other than 1 is the number of rows that a far row stands for, over the mean.
     ``uids.npy``: their uids as pairs of uint64, sorted, as DataComp reads a subset. ``dropped.parquet``: id, uid, reason.
     """
     order = {int(place): number for number, place in enumerate(choice.places)}
@@ -54,9 +55,10 @@ def write(choice: Choice, pool: Opened, out: Path) -> list[Chosen]:
             place = start + row
             if place in order:
                 score = float(choice.scores[order[place]])
+                weight = 1.0 if choice.weights is None else float(choice.weights[order[place]])
                 about: dict[str, Json] = {
                     "id": identity, "uid": uid, "shard": shard.name, "row": row, "order": order[place],
-                    "score": score if np.isfinite(score) else None, "weight": 1.0, "reason": choice.reason,
+                    "score": score if np.isfinite(score) else None, "weight": weight, "reason": choice.reason,
                 }  # fmt: skip
                 chosen.append(Chosen(len(chosen), number, row, about))
             elif place in dropped:
@@ -140,6 +142,10 @@ def _rows(chosen: list[Chosen], pool: Opened) -> Iterator[tuple[Chosen, Row]]:
     for number, wanted in by_shard.items():
         for place, row in enumerate(pool.shards[number].rows()):
             if place in wanted:
+                if row.pixels is None and row.read is None:
+                    raise BadInput(
+                        f"{row.id} is an embedding without a picture, so there is nothing to copy; leave --copy and the like out."
+                    )
                 yield wanted.pop(place), row
             if not wanted:
                 break

@@ -11,7 +11,7 @@ import numpy as np
 
 from germline.core.digest import Json
 from germline.pools import table as tables
-from germline.pools.density import SAMPLE
+from germline.pools.density import SAMPLE, Density
 from germline.pools.opened import Opened
 from germline.pools.select import Wish
 from germline.pools.shard import Row, Shard
@@ -34,9 +34,8 @@ class Cost:
 
     def text(self) -> str:
         """Return the cost in words."""
-        hours = f"{self.seconds / 3600:,.1f} hours" if self.seconds > 5400 else f"{self.seconds / 60:.1f} minutes"
         return (
-            f"{self.shards:,} shards are to be made, {'' if self.counted else 'about '}{self.rows:,} rows: {hours},"
+            f"{self.shards:,} shards are to be made, {'' if self.counted else 'about '}{self.rows:,} rows: {told(self.seconds)},"
             f" {self.read / 1e9:,.2f} GB to read, {self.written / 1e6:,.1f} MB to write, by {self.tried} rows timed here just now."
         )
 
@@ -51,6 +50,11 @@ class Cost:
             "bytes_written": self.written,
             "rows_timed": self.tried,
         }
+
+
+def told(seconds: float) -> str:
+    """Return a time in words."""
+    return f"{seconds / 3600:,.1f} hours" if seconds > 5400 else f"{seconds / 60:.1f} minutes"
 
 
 def cost(work: Work, pool: Opened) -> Cost:
@@ -115,8 +119,8 @@ def searching(wish: Wish, rows: int | None, pool: Opened, work: Work) -> float:
     for _ in range(4):
         x @ x.T
     each = (time.monotonic() - start) / (4 * len(x) ** 2)
-    pairs = rows * wish.n if wish.by in ("farthest", "threshold-decay") else 0
-    pairs += rows * min(rows, SAMPLE) if wish.keep_quantile is not None else 0
+    pairs = rows * wish.n * (1 + wish.weigh) if wish.far else 0
+    pairs += rows * min(rows, SAMPLE) if wish.keep_quantile is not None or wish.score == Density.name else 0
     pairs += rows * rows // 2 if wish.near_duplicates is not None else 0
     return each * pairs
 

@@ -87,7 +87,7 @@ def _rows(files: Sequence[File], captions: Mapping[str, File | None], told: Told
     for file in files:
         caption, skipped = captions.get(file.name), file.skipped
         text, label = told.get(file.name, ("", None))
-        if label is None and not text and "/" in file.name:
+        if label is None and not text and not caption and "/" in file.name:
             label = file.name.split("/", 1)[0]
         if caption:
             try:

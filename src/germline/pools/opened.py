@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from germline.core import digest
 from germline.core.errors import BadInput, GermlineError
@@ -35,6 +37,18 @@ class Opened:
     def digest(self) -> str:
         """Changes with any shard."""
         return digest.of_json([[shard.name, shard.digest] for shard in self.shards])
+
+    def path_of(self, identity: str) -> str:
+        """Return where a row lies: the pool's path or address, and the row's id in it."""
+        alone = "::" not in self.name and self.name.rsplit("/", 1)[-1] == re.split(r"[#/]", identity, maxsplit=1)[0]
+        alone = alone and not Path(self.name).is_dir()
+        return str(Path(self.name).parent / identity) if alone and "://" not in self.name else f"{_above(self.name, alone)}/{identity}"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes in the order of their numbers, where every shard has the same ones."""
+        names = {shard.classes for shard in self.shards}
+        return names.pop() if len(names) == 1 else ()
 
     @property
     def count(self) -> int | None:
@@ -80,6 +94,10 @@ def shards_of(pool: str) -> Opened:
         reason = f"; of {len(skipped)} files, the first is {skipped[0][0]!r}: {skipped[0][1]}" if skipped else ""
         raise BadInput(f"--pool {pool} holds no pictures, tars, Parquet or arrays{reason}.")
     return Opened(pool, tuple(shards), tuple(sorted(skipped)), tuple(sorted([*told, *(file.name for file in beside)])))
+
+
+def _above(name: str, alone: bool) -> str:
+    return name.rsplit("/", 1)[0] if alone else name.rstrip("/")
 
 
 def _try(make: Callable[[], list[Shard]], file: File, shards: list[Shard], skipped: list[tuple[str, str]]) -> bool:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from germline.core import digest
 from germline.core.errors import BadInput
 from germline.core.names import name_of
-from germline.core.neighbours import slices
 from germline.core.progress import Progress, silent
 from germline.core.seeds import rng
 from germline.pools import density, spread
@@ -20,7 +18,7 @@ from germline.pools import table as tables
 from germline.pools.near import near_earlier
 from germline.pools.opened import Opened
 from germline.pools.spread import LIMIT, Search
-from germline.pools.stacked import Part, Stacked
+from germline.pools.stacked import Part
 from germline.pools.unfinished import Unfinished
 from germline.pools.work import Work
 
@@ -39,6 +37,7 @@ class Wish:
         near_duplicates: rows nearer than this to an earlier row are left out.
         tau: the first distance of threshold decay.
         decay: what it is multiplied by after each pass.
+        weigh: let each far row weigh as many rows as are nearest to it; else all weigh 1.
         seed: of what is drawn.
         limit: the most rows of one search for far rows.
     """
@@ -50,6 +49,7 @@ class Wish:
     near_duplicates: float | None = None
     tau: float | None = None
     decay: float = 0.95
+    weigh: bool = False
     seed: int = 0
     limit: int = LIMIT
 
@@ -60,16 +60,26 @@ class Wish:
             raise BadInput(f"--keep-quantile is a share above 0 and up to 1, but is {self.keep_quantile}; 0.95 drops one row in twenty.")
         if self.near_duplicates is not None and not self.near_duplicates >= 0:
             raise BadInput(f"--near-duplicates is a distance of 0 or more, but is {self.near_duplicates}.")
+        if self.weigh and not self.far:
+            raise BadInput(f"--weigh counts the rows that a far row stands for; a row chosen by {self.by} stands for itself. Leave it out.")
+
+    @property
+    def far(self) -> bool:
+        """Whether rows are chosen far from one another."""
+        return self.by in ("farthest", "threshold-decay")
 
     @property
     def in_features(self) -> bool:
         """Whether features are looked at."""
-        return self.by in ("farthest", "threshold-decay") or self.keep_quantile is not None or self.near_duplicates is not None
+        return self.far or self.keep_quantile is not None or self.near_duplicates is not None or self.score == density.Density.name
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Places of the chosen rows among all rows of the pool, in order of choice; their scores, and why; and what was dropped, and why."""
+    """Places of the chosen rows among all rows of the pool, in order of choice; their scores, and why; and what was dropped, and why.
+
+    ``weights`` have a mean of 1; None means that all weigh 1.
+    """
 
     places: Int64[np.ndarray, " n"]
     scores: Float64[np.ndarray, " n"]
@@ -77,6 +87,7 @@ class Choice:
     dropped: tuple[tuple[Int64[np.ndarray, " m"], str], ...] = ()
     notes: tuple[str, ...] = ()
     ratio: float | None = None
+    weights: Float64[np.ndarray, " n"] | None = None
 
 
 def select(work: Work, pool: Opened, wish: Wish, progress: Progress = silent) -> Choice:
@@ -85,6 +96,9 @@ def select(work: Work, pool: Opened, wish: Wish, progress: Progress = silent) ->
     Raises:
         BadInput: fewer rows are left than are to be chosen, or features do not fit together.
     """
+    crowded = None
+    if wish.score == density.Density.name or (wish.keep_quantile is not None and wish.near_duplicates is None):
+        crowded = density.score(work, pool, progress)
     usable, scores, start = [], [], 0
     for table in tables.each(work.out, pool.shards):
         here = np.flatnonzero(table.usable)
@@ -93,7 +107,7 @@ def select(work: Work, pool: Opened, wish: Wish, progress: Progress = silent) ->
         start += len(table)
     places, values = np.concatenate(usable), np.concatenate(scores)
     left, dropped, notes = np.arange(len(places)), [], []
-    features = _features(work, pool, usable) if wish.in_features else None
+    features = work.stacked(pool, usable) if wish.in_features else None
     of = digest.of_json([pool.digest, work.features.name if work.extractor else "", len(places)])
     if features is not None and wish.near_duplicates is not None:
         with progress("near duplicates", len(left)) as advance:
@@ -101,8 +115,15 @@ def select(work: Work, pool: Opened, wish: Wish, progress: Progress = silent) ->
         dropped.append((places[near], f"nearer than {wish.near_duplicates:g} to an earlier row"))
         left = left[~near]
     if features is not None and wish.keep_quantile is not None:
-        lonely, note = _lonely(Part(features, left), wish, work, [of, wish.near_duplicates], progress)
-        dropped.append((places[left[lonely]], note))
+        if wish.near_duplicates is None:
+            assert crowded is not None
+            radii = -crowded[places]
+        else:
+            radii = density.measured(Part(features, left), Unfinished(work.out, ["density", of, wish.near_duplicates]), progress)
+        lonely = _largest(radii, wish.keep_quantile)
+        space = name_of(work.extractor) if work.extractor else "the embeddings"
+        what = f"among the {1 - wish.keep_quantile:.2%} farthest from their {density.K}th nearest row in {space}"
+        dropped.append((places[left[lonely]], f"{what}, of {density.among(len(left))}"))
         left = left[~lonely]
     if wish.n > len(left):
         raise BadInput(
@@ -115,7 +136,14 @@ def select(work: Work, pool: Opened, wish: Wish, progress: Progress = silent) ->
         found = search(Part(features, left), progress)
         rows, values, reason = found.rows, found.distances, f"{wish.by}: its score is the distance to the nearest row chosen before it"
         notes += _told(found)
-        return Choice(places[left[rows]], np.where(np.isinf(values), np.nan, values), reason, tuple(dropped), tuple(notes), found.ratio)
+        weights = search.weights(Part(features, left), rows, progress) if wish.weigh else None
+        if weights is not None:
+            reason += "; its weight is the number of rows that are nearest to it, over the mean of these numbers"
+            notes.append(
+                f"Weights from {weights.min():.3g} to {weights.max():.3g}: {wish.n / np.square(weights).mean():,.0f} effective rows."
+            )
+        values = np.where(np.isinf(values), np.nan, values)
+        return Choice(places[left[rows]], values, reason, tuple(dropped), tuple(notes), found.ratio, weights)
     if wish.by == "uniform":
         rows = rng(wish.seed, 0, "pools/uniform").choice(len(left), wish.n, replace=False)
         return Choice(places[left[rows]], np.full(wish.n, np.nan), "drawn uniformly", tuple(dropped))
@@ -132,40 +160,8 @@ def _told(found: spread.Spread) -> list[str]:
     ]
 
 
-def _features(work: Work, pool: Opened, usable: Sequence[np.ndarray]) -> Stacked:
-    """Return the features of usable rows; ``usable`` counts over the whole pool."""
-    arrays, kept, start = [], [], 0
-    for shard, rows in zip(pool.shards, usable, strict=True):
-        if shard.vectors is None:
-            array = np.load(work.features / f"{shard.stem}.npy", mmap_mode="r", allow_pickle=False)
-        else:
-            array = shard.vectors()
-        arrays.append(array)
-        kept.append(rows - start)
-        start += len(array)
-    return Stacked(arrays, kept, [shard.name for shard in pool.shards])
-
-
-def _lonely(features: Part, wish: Wish, work: Work, of: digest.Json, progress: Progress) -> tuple[np.ndarray, str]:
-    """Return which rows are the loneliest, and a sentence that says how that was found; kept for the next time, in pieces."""
-    sample = density.sampled(len(features))
-    if len(sample) <= density.K:
-        raise BadInput(f"--keep-quantile looks at a row's {density.K} nearest rows, but there are {len(features)} rows; leave it out.")
-    radii, base = np.full(len(features), np.nan), features[sample]
-    unfinished = Unfinished(work.out, ["density", of, density.K, len(sample)])
-    before = unfinished.load()
-    if before is not None:
-        radii = before["radii"]
-    with progress("density", len(features)) as advance:
-        for part in slices(len(features), density.BLOCK):
-            if np.isnan(radii[part]).any():
-                radii[part] = density.radii(features, part, sample, base)
-                unfinished.save(lambda: {"radii": radii})
-            advance(part.stop - part.start)
-    unfinished.finish({"radii": radii})
-    keep = int(np.ceil((wish.keep_quantile or 1.0) * len(radii)))
+def _largest(radii: Float64[np.ndarray, " n"], keep: float) -> Bool[np.ndarray, " n"]:
+    """Return which rows are not among the share ``keep`` of least radius."""
     lonely = np.ones(len(radii), bool)
-    lonely[np.argsort(radii, kind="stable")[:keep]] = False
-    space = name_of(work.extractor) if work.extractor else "the embeddings"
-    among = "all rows" if len(sample) == len(radii) else f"a fixed random sample of {len(sample):,} rows"
-    return lonely, f"among the {1 - (wish.keep_quantile or 1.0):.2%} farthest from their {density.K}th nearest row in {space}, of {among}"
+    lonely[np.argsort(radii, kind="stable")[: int(np.ceil(keep * len(radii)))]] = False
+    return lonely

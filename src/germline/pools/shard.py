@@ -67,6 +67,7 @@ class Shard:
         count: how many there are, None where only reading tells.
         size: bytes that its files take.
         vectors: opens its embeddings, (rows, d) floats, where the pool is one of embeddings.
+        classes: the names of its classes in the order of their numbers, where its file has them.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Shard:
     count: int | None = None
     size: int = 0
     vectors: Callable[[], Float[np.ndarray, "n d"]] | None = None
+    classes: tuple[str, ...] = ()
 
     @property
     def stem(self) -> str:

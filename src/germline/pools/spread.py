@@ -22,7 +22,7 @@ from germline.selectors.farthest import farthest
 from germline.selectors.threshold_decay import threshold_decay
 
 How = Literal["farthest", "threshold-decay"]
-LIMIT = 2_000_000  # rows of one search
+LIMIT, COUNTED = 2_000_000, 8192  # rows of one search; rows whose nearest picks are looked for at once
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,25 @@ class Search:
             )
         return self._by_parts(features, progress)
 
+    def weights(self, features: Stacked | Part, rows: Int64[np.ndarray, " n"], progress: Progress) -> Float64[np.ndarray, " n"]:
+        """Return how many rows are nearest to each pick, over the mean; with them a mean over picks is about one over all rows.
+
+        All rows are compared with all picks, so it may take longer than the search; a killed count goes on where it was.
+        """
+        unfinished, picks = self._state("weights"), features[rows]
+        state = dict(unfinished.load() or {"counts": np.zeros(len(rows), np.int64), "done": np.array(0)})
+        done = int(state["done"])
+        with progress("weights", len(features) - done) as advance:
+            for part in slices(len(features), COUNTED):
+                if part.start >= done:
+                    state["counts"] += np.bincount(nearest(features[part], picks)[0][:, 0], minlength=len(rows))
+                    state["done"] = np.array(part.stop)
+                    unfinished.save(lambda: state)
+                    advance(part.stop - part.start)
+        unfinished.finish(state)
+        found: np.ndarray = state["counts"] / state["counts"].mean()
+        return found
+
     def _by_parts(self, features: Stacked | Part, progress: Progress) -> Spread:
         """Pick in each part as many as the union can hold, n at most, then n of the union. Not exact."""
         parts = list(slices(len(features), self.limit))
@@ -95,10 +114,11 @@ class Search:
     def _one(self, features: Stacked | Part, n: int, part: str, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
         """Return rows and distances of one search; what a killed one came to is gone on from."""
         unfinished = self._state(part)
-        state, last = unfinished.load(), [0]
+        state = unfinished.load()
+        last = [0 if state is None else len(state["picks"])]
         order = rng(self.seed, 0, f"pools/{self.how}").permutation(len(features))
         ends: dict[str, np.ndarray] = {}
-        with progress(f"{self.how}, {part}", n) as advance:
+        with progress(f"{self.how}, {part}", n - last[0]) as advance:
 
             def watch(chosen: NearestPick) -> None:
                 advance(len(chosen) - last[0])

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 
 from germline.core import digest
 from germline.core.atomic import replacing
@@ -26,7 +26,9 @@ from germline.pools import table as tables
 from germline.pools.blocks import Block, Fit, blocks
 from germline.pools.opened import Opened
 from germline.pools.shard import Row, Shard
+from germline.pools.stacked import Stacked
 from germline.pools.table import Table
+from germline.scorers.support import Support
 
 WINDOW = 8  # blocks that share a file of kept scores: all of a file is read for each of its blocks
 
@@ -81,15 +83,28 @@ class Work:
         return digest.of_json([digest.describe(part), digest.describe(self.fit), self.real.digest if needs and self.real else ""])
 
     def conditions(self, rows: Sequence[Row]) -> np.ndarray:
-        """Return captions, else labels, in words; with real data of several classes, class numbers.
+        """Return captions, else labels, in words; class numbers where a scorer was fitted on the real data's classes.
 
         Raises:
             BadInput: a row's class is not among the real data's.
         """
-        if self.real is None or not self.real.classes or not any(getattr(scorer, "needs", ()) for scorer in self.scorers):
+        if self.real is None or not self.real.classes or not any(map(_reads_classes, self.scorers)):
             return np.array([row.text or ("" if row.label is None else str(row.label)) for row in rows], dtype=np.str_)
         place = {name: number for number, name in enumerate(self.real.classes)}
         return np.array([_class(row, place) for row in rows], np.int64)
+
+    def stacked(self, pool: Opened, usable: Sequence[Int64[np.ndarray, " n"]]) -> Stacked:
+        """Return the features of usable rows, or the pool's own embeddings; ``usable`` has a shard's rows, counted over the whole pool."""
+        arrays, kept, start = [], [], 0
+        for shard, rows in zip(pool.shards, usable, strict=True):
+            if shard.vectors is None:
+                array = np.load(self.features / f"{shard.stem}.npy", mmap_mode="r", allow_pickle=False)
+            else:
+                array = shard.vectors()
+            arrays.append(array)
+            kept.append(rows - start)
+            start += len(array)
+        return Stacked(arrays, kept, [shard.name for shard in pool.shards])
 
     @cached_property
     def fitted(self) -> Context:
@@ -193,7 +208,8 @@ class Made:
             ctx = work.fitted if getattr(scorer, "needs", ()) else work.keeping(window)
             self._scores[scorer.name].append((block.places, np.asarray(scorer(pool, ctx), np.float64)))
         if self._extractor is not None:
-            self._features.append((block.places, checked(self._extractor, self._extractor(pool, work.fitted), len(pool))))
+            seen = pool if work.fit.channels is not None else block.coloured().pool(work.conditions)
+            self._features.append((block.places, checked(self._extractor, self._extractor(seen, work.fitted), len(seen))))
 
     def column(self, name: str) -> Float[np.ndarray, " n"]:
         """Return a scorer's numbers, NaN for rows that could not be used."""
@@ -223,6 +239,11 @@ class Made:
                 )
             out[places] = values
         return out if widths else out[:, None]
+
+
+def _reads_classes(scorer: Scorer) -> bool:
+    """Whether a scorer was fitted on classes and asks for each row's own: support never does, nor what has clusters instead."""
+    return bool(getattr(scorer, "needs", ())) and not isinstance(scorer, Support) and getattr(scorer, "clusters", None) is None
 
 
 def _class(row: Row, place: Mapping[str, int]) -> int:

@@ -11,16 +11,16 @@ from germline.core.splits import Splits
 from germline.features.named import extractor as extractor_of
 from germline.pools import Opened, chosen, shards_of
 from germline.pools.accounts import account
-from germline.pools.blocks import Fit
 from germline.pools.cost import cost, searching
+from germline.pools.density import Density
+from germline.pools.named import score_of
 from germline.pools.select import By, Wish
 from germline.pools.select import select as choose
 from germline.pools.unfinished import forget
 from germline.pools.work import Work, do
 from germline.scorers import Confidence
-from germline.scorers.named import scorer as scorer_of
 from germline.verbs.arguments import print_json
-from germline.verbs.score import outside, real_of
+from germline.verbs.score import compared, fit_of, outside, real_of, space_of_density
 
 
 def select(
@@ -38,6 +38,7 @@ def select(
     near_duplicates: float | None = None,
     tau: float | None = None,
     decay: float = 0.95,
+    weigh: bool = False,
     seed: int = 0,
     copy: Path | None = None,
     link: Path | None = None,
@@ -67,7 +68,7 @@ def select(
         out: the output folder, with features and scores for the next time; never inside of the pool.
         by: uniform; top (of --score); farthest or threshold-decay (arXiv 2509.16499); confidence (arXiv 2511.12742; needs --real).
         extractor: the space of distances: efficientnet, pixels, dinov2:FOLDER, ...; embeddings are their own.
-        score: the scorer of --by top, such as clip or aesthetic_v2; what germline score made in OUT is read back.
+        score: the scorer of --by top, such as clip, aesthetic_v2 or density:pixels; what germline score made in OUT is read back.
         real: the real images that classifier, PCA and confidence are fitted on: a folder, a file or a named set.
         clusters: of --by confidence, where rows have no labels: so many k-means clusters take their place.
         size: bring every image to this many pixels a side first (its central square).
@@ -77,6 +78,8 @@ def select(
         near_duplicates: leave out rows nearer than this to an earlier one, before all else.
         tau: the first distance of threshold-decay; measured when not given.
         decay: what it is multiplied by after each pass.
+        weigh: let each farthest row weigh as many rows as are nearest to it, over the mean: importance weights. It takes as many
+            comparisons as rows times n. Without it, and for all other ways, every weight is 1.
         seed: of what is drawn.
         copy: a new folder for the chosen pictures, as they are stored, with metadata.jsonl.
         link: a new folder for links to them.
@@ -86,24 +89,25 @@ def select(
         json: print JSON.
     """
     outside(out, pool)
-    for folder in (copy, link, shards):
-        if folder is not None:
-            outside(folder, pool)
-            if folder.exists():
-                raise BadInput(f"{folder} is there already, and nothing is overwritten; name a new folder.")
+    pictures = [folder for folder in (copy, link, shards) if folder is not None]
+    for folder in pictures:
+        outside(folder, pool)
+        if folder.exists():
+            raise BadInput(f"{folder} is there already, and nothing is overwritten; name a new folder.")
     data = real_of(real, size) if real else None
-    fit = Fit(size or (data.image_shape[0] if data else None), data.image_shape[2] if data else 3)
     opened = shards_of(pool)
+    if pictures and any(shard.vectors is not None for shard in opened.shards):
+        raise BadInput(
+            f"{pool} holds embeddings, and no pictures to write to {pictures[0]}; take the uids of OUT/uids.npy to where they are."
+        )
     scorer = _scorer(by, score, extractor, clusters, data)
-    wish = Wish(n, by, scorer.name if scorer else "", keep_quantile, near_duplicates, tau, decay, seed)
-    space = _space(wish, extractor, opened)
-    work = Work(out, (scorer,) if scorer else (), space, fit, half, data, cache)
+    wish = Wish(n, by, scorer.name if scorer else "", keep_quantile, near_duplicates, tau, decay, weigh, seed)
+    space = _space(wish, extractor, opened, scorer)
+    work = Work(out, () if scorer is None or isinstance(scorer, Density) else (scorer,), space, fit_of(size, data), half, data, cache)
     if dry_run:
         found = cost(work, opened)
         search = searching(wish, found.rows if found.shards == len(opened.shards) else opened.count, opened, work)
-        told = found.to_json() | {"search_seconds_at_most": search}
-        more = f"\nComparing them takes at most {search / 3600:.1f} hours." if search else ""
-        return print_json(told) if json else print(found.text() + more)
+        return print_json(found.to_json() | {"search_seconds_at_most": search}) if json else print(found.text() + compared(search))
     do(work, opened, bars)
     whole = account(opened, out)
     choice = choose(work, opened, wish, bars)
@@ -126,23 +130,29 @@ def select(
         print(f"  {note}")
 
 
-def _scorer(by: By, score: str | None, extractor: str | None, clusters: int | None, data: Splits | None) -> Scorer | None:
+def _scorer(by: By, score: str | None, extractor: str | None, clusters: int | None, data: Splits | None) -> Density | Scorer | None:
     if by == "confidence":
         if data is None or extractor is None:
             raise BadInput("--by confidence fits a probe on real images: give them with --real, and its space with --extractor.")
         return Confidence((extractor_of(extractor),), clusters=clusters)
     if (by == "top") != (score is not None):
         raise BadInput("--by top needs --score, such as --score clip." if by == "top" else f"--score goes with --by top, not with {by}.")
-    return scorer_of(score) if score else None
+    return score_of(score) if score else None
 
 
-def _space(wish: Wish, extractor: str | None, opened: Opened) -> Extractor | None:
+def _space(wish: Wish, extractor: str | None, opened: Opened, scorer: Density | Scorer | None) -> Extractor | None:
     """Return the extractor of distances; None where there are none, or the pool holds embeddings."""
+    if isinstance(scorer, Density):
+        own = space_of_density(scorer, opened)
+        if extractor and own != extractor_of(extractor):
+            raise BadInput(f"--score density and --extractor {extractor} name two spaces, but a pool is chosen from in one; leave one out.")
+        return own
     images = any(shard.vectors is None for shard in opened.shards)
     if not images and extractor:
         raise BadInput(f"--extractor {extractor} looks at images, but {opened.name} holds embeddings, which are their own; leave it out.")
     if not images or not wish.in_features:
         return None
     if extractor is None:
-        raise BadInput(f"--by {wish.by} measures distances; say in which space: --extractor efficientnet, or pixels, or dinov2:FOLDER.")
+        flag = f"--by {wish.by}" if wish.far else "--keep-quantile" if wish.keep_quantile is not None else "--near-duplicates"
+        raise BadInput(f"{flag} measures distances; say in which space: --extractor efficientnet, or pixels, or dinov2:FOLDER.")
     return extractor_of(extractor)
