@@ -71,10 +71,10 @@ def made(tmp_path_factory):
 def test_the_command_finds_what_was_planted(made, capsys):
     assert main(["audit", "--real", f"{made}/real.npz", "--made", f"{made}/made.npz", "--out", f"{made}/a.html", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
-    named = [(f"{made}/made.npz row {a}", f"{made}/real.npz row {b}") for a, b in ((0, 0), (1, 1), (2, 2), (3, 10), (4, 11))]
+    named = [(f"{made}/made.npz#{a}", f"{made}/real.npz#{b}") for a, b in ((0, 0), (1, 1), (2, 2), (3, 10), (4, 11))]
     assert [(pair["made"], pair["real"]) for pair in said["copies"]["exact"]] == named[:3]
     assert set(named[3:]) <= {(pair["made"], pair["real"]) for pair in said["copies"]["near"]}
-    assert f"{made}/made.npz row 5" in [row["made"] for row in said["odd"][:3]]
+    assert f"{made}/made.npz#5" in [row["made"] for row in said["odd"][:3]]
     assert said["verdict"] == "bad"
     assert said["rows"] == {"real": 1200, "made": 600}
     assert said["classes"] is None
@@ -97,7 +97,11 @@ def test_fresh_rows_pass(made, capsys, tmp_path):
 
 def test_a_dry_run_computes_nothing(made, capsys):
     assert main(["audit", "--real", f"{made}/real.npz", "--made", f"{made}/made.npz", "--out", f"{made}/b.html", "--dry-run"]) == 0
-    assert "600 real, 300 to fit on, 300 held out, 600 made; no classes" in capsys.readouterr().out
+    assert "1,200 real and 600 made images of 28 x 28 x 1" in capsys.readouterr().out
+    assert main(["audit", "--real", f"{made}/real.npz", "--made", f"{made}/made.npz", "--dry-run", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["bytes_on_disk"] > 1800 * 784
+    assert told["seconds"] > 0
     assert not (made / "b.html").exists()
 
 

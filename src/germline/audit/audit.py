@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Float64, Int64
@@ -119,12 +120,21 @@ class Audit:
         }
 
 
-def audit(data: Splits, made: Pool, ctx: Context, alarms: float = 0.01, null: float = 0.05, progress: Progress = silent) -> Audit:
+def audit(
+    data: Splits,
+    made: Pool,
+    ctx: Context,
+    alarms: float = 0.01,
+    null: float = 0.05,
+    progress: Progress = silent,
+    folder: Path | None = None,
+) -> Audit:
     """Return what there is to say of made rows, beside real rows that are split in R, judge and held_out.
 
     Copies are looked for of all real rows. Everything else compares with the held-out rows, in the space of a classifier that is fitted
     on the judge split where there are classes, else in principal components of the best installed extractor. All limits are computed
-    before the first made row is read.
+    before the first made row is read. Images are read a piece at a time; memory holds features, and in ``folder`` lies what is compared
+    pixel by pixel.
 
     Raises:
         BadInput: there are too few rows, or images differ in shape.
@@ -134,14 +144,14 @@ def audit(data: Splits, made: Pool, ctx: Context, alarms: float = 0.01, null: fl
     if min(len(made), len(data.held_out), len(data.judge)) < LEAST:
         counts = f"{len(made)} made, {len(data.held_out)} held-out and {len(data.judge)} judge rows"
         raise BadInput(f"An audit needs at least {LEAST} rows of every kind, but has {counts}; give more images.")
-    known = Known(data.real.sources[REAL].images, progress)
+    known = Known(data.real.sources[REAL].images, progress, folder)
     nulls = known.null(alarms)
     extractor = space(data)
     held_out, real, judge = (ctx.features(extractor, pool) for pool in (data.held_out, data.real, data.judge))
     radii = own_radii(held_out, K)
     limits = Limits(alarms, nulls.limit, nulls.floor, null, scale(reach(real, held_out, radii), null))
     features = ctx.features(extractor, made)
-    found = _copies(data, made, known.matches(made.images[:], progress), nulls)
+    found = _copies(data, made, known.matches(made.images, progress), nulls)
     factors = reach(features, held_out, radii)
     numbers = _numbers(held_out, real, features, factors, limits, name_of(extractor))
     counted = Pool.concat([data.real, data.held_out])
@@ -153,8 +163,7 @@ def audit(data: Splits, made: Pool, ctx: Context, alarms: float = 0.01, null: fl
 
 
 def _copies(data: Splits, made: Pool, matches: Matches, null: Null) -> Copies:
-    images = made.images[:]
-    same = copies.exact(images, data.real.sources[REAL].images)
+    same = copies.exact(made.images, data.real.sources[REAL].images)
     called = (matches.strangeness < null.limit) & (same < 0)
     order = [int(row) for row in np.argsort(matches.strangeness, kind="stable") if called[row]]
     return Copies(
@@ -163,7 +172,7 @@ def _copies(data: Splits, made: Pool, matches: Matches, null: Null) -> Copies:
         int((called & (matches.strangeness < null.floor)).sum()),
         share(called | (same >= 0)),
         share(matches.strangeness < np.median(null.strangeness)),
-        float(copies.repeated(images).mean()),
+        float(copies.repeated(made.images).mean()),
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, UInt8
@@ -13,14 +15,25 @@ from scipy.ndimage import gaussian_filter
 from threadpoolctl import threadpool_limits
 
 from germline.core.errors import BadInput
+from germline.core.mapped import Collected
 from germline.core.neighbours import first_copies, slices
 from germline.core.progress import Progress, silent
 from germline.data.pictures import fitted_all
+from germline.pools.unfinished import Unfinished
 
 SIDE, BLUR, CELLS = 32, 1.0, 7  # pixels a side that are compared; sigma of the blur in them; squares a side of the coarse descriptor
 KEPT, AMONG = 40, 3  # candidates that are compared closely; the neighbour whose distance is the yardstick
 CROP = 0.9  # the part of a side that a cropped copy shows
 QUERIES, LEAST = 64, 100  # rows searched at once; real rows that a null of 1 % needs
+TILE, DESCRIBED = 8192, 1024  # known rows that are compared coarsely at once; images that are prepared at once
+
+
+class Rows(Protocol):
+    """Images that are read some rows at a time: an array, a file, a pool's images."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice | np.ndarray, /) -> np.ndarray: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +68,8 @@ class Known:
     pixels is left out, so that a shift invents no pixels. It is divided by the distance of the known row to its third nearest other row:
     smooth skies and plain trousers, which resemble each other, thus need to be more alike to be called copies.
 
-    A coarse descriptor (averages of 7 x 7 squares) proposes 40 rows, at three shifts along each axis.
+    A coarse descriptor (averages of 7 x 7 squares) proposes 40 rows, at three shifts along each axis. With a ``folder`` the pixels are in
+    a file there, so that memory holds the descriptors only, and a killed search goes on where it was.
 
     Source: ours. A distance to a training image measured in units of a neighbourhood is also how arXiv 2301.13188 finds copies on
     CIFAR-10; the neighbourhood there is the made row's.
@@ -64,19 +78,30 @@ class Known:
         BadInput: there are fewer than 100 different images.
     """
 
-    def __init__(self, images: UInt8[np.ndarray, "n h w c"], progress: Progress = silent) -> None:
+    def __init__(self, images: Rows, progress: Progress = silent, folder: Path | None = None) -> None:
+        self._folder = folder
         first = first_copies(images)
         self.different = np.flatnonzero(first == np.arange(len(first)))
         if len(self.different) < LEAST:
             raise BadInput(f"Copies are told by a null of at least {LEAST} different real images, but there are {len(self.different)}.")
-        prepared = _prepared(np.asarray(images[self.different]))
-        self._edge = edge(prepared.shape[1:3])
-        both = np.concatenate([_inner(_blurred(form), self._edge) for form in (prepared, cropped(prepared))])
-        self._rows = np.tile(np.arange(len(self.different)), 2)
-        self._coarse, self._fine = _coarse(both), _unit(both)
-        own = np.arange(len(self.different))
-        rows, distances = self._nearest(_blurred(prepared), AMONG + 1, own, progress)
+        count = len(self.different)
+        self._rows = np.tile(np.arange(count), 2)
+        self._edge = edge(_prepared(images[self.different[:1]]).shape[1:3])
+        self._coarse, self._fine = self._described(images)
+        own = _Chosen(images, self.different)
+        rows, distances = self._nearest(own, AMONG + 1, True, progress, "null")
         self._own_rows, self._own = rows, np.maximum(distances, 1e-6)
+
+    def _described(self, images: Rows) -> tuple[Float32[np.ndarray, "n c"], Float32[np.ndarray, "n f"]]:
+        """Return the coarse and the fine vectors of both forms of every different image; the fine ones in a file if there is a folder."""
+        coarse: list[np.ndarray] = []
+        with Collected(self._folder / "fine" if self._folder else None) as fine:
+            for form in (lambda x: x, cropped):
+                for part in slices(len(self.different), DESCRIBED):
+                    inner = _inner(_blurred(form(_prepared(images[self.different[part]]))), self._edge)
+                    coarse.append(_coarse(inner))
+                    fine.add(_unit(inner))
+            return np.concatenate(coarse), fine.array()
 
     def null(self, alarms: float = 0.01) -> Null:
         """Return the null: each real row beside all others, with the yardstick that it would have if the row were not there."""
@@ -91,34 +116,51 @@ class Known:
         ordered = np.sort(strangeness)
         return Null(strangeness, alarms, float(ordered[rank - 1]), float(ordered[0]))
 
-    def matches(self, images: UInt8[np.ndarray, "m h w c"], progress: Progress = silent) -> Matches:
+    def matches(self, images: Rows, progress: Progress = silent) -> Matches:
         """Return the known row that each image resembles most; rows count the images that ``Known`` was given."""
-        rows, distances = self._nearest(_blurred(_prepared(images)), 1, None, progress)
+        rows, distances = self._nearest(images, 1, False, progress, "made")
         return Matches(self.different[rows[:, 0]], distances[:, 0] / self._own[rows[:, 0], AMONG - 1])
 
     def _nearest(
-        self, blurred: Float32[np.ndarray, "m h w c"], k: int, exclude: Int64[np.ndarray, " m"] | None, progress: Progress
+        self, images: Rows, k: int, own: bool, progress: Progress, what: str
     ) -> tuple[Int64[np.ndarray, "m {k}"], Float64[np.ndarray, "m {k}"]]:
-        rows, distances = np.empty((len(blurred), k), np.int64), np.empty((len(blurred), k))
-        with progress("look for copies", len(blurred)) as advance, threadpool_limits(1):
-            for part in slices(len(blurred), QUERIES):
-                both = np.stack([blurred[part], blurred[part][:, :, ::-1]], axis=1)
-                candidates = self._candidates(both, None if exclude is None else exclude[part])
+        """Return the k rows nearest to each image and their distances; with ``own`` these are the known ones, each without itself."""
+        unfinished = Unfinished(self._folder, ["copies", what, len(images), k]) if self._folder else None
+        state = dict((unfinished.load() if unfinished else None) or _nothing(len(images), k))
+        rows, distances, done = state["rows"], state["distances"], int(state["done"])
+        with progress(f"look for copies, {what} images", len(images) - done) as advance, threadpool_limits(1):
+            for part in (part for part in slices(len(images), QUERIES) if part.start >= done):
+                blurred = _blurred(_prepared(images[part]))
+                both = np.stack([blurred, blurred[:, :, ::-1]], axis=1)
+                candidates = self._candidates(both, np.arange(part.start, part.stop) if own else None)
                 for i, (views, proposed) in enumerate(zip(both, candidates, strict=True), part.start):
                     rows[i], distances[i] = self._closest(views, proposed, k)
+                state["done"] = np.array(part.stop)
+                if unfinished:
+                    unfinished.save(lambda: state)
                 advance(part.stop - part.start)
+        if unfinished:
+            unfinished.finish(state)
         return rows, distances
 
-    def _candidates(self, both: Float32[np.ndarray, "m 2 h w c"], exclude: Int64[np.ndarray, " m"] | None) -> Int64[np.ndarray, "m 2 k"]:
+    def _candidates(self, both: Float32[np.ndarray, "m 2 h w c"], own: Int64[np.ndarray, " m"] | None) -> Int64[np.ndarray, "m 2 k"]:
+        """Return the rows whose coarse vectors are most alike, for both views; only a tile of all of them is compared at once."""
         steps = (-self._edge, 0, self._edge)
         coarse = np.stack([_coarse(window) for window in _windows(both, self._edge, steps)], axis=2)
-        alike = (coarse.reshape(-1, coarse.shape[-1]) @ self._coarse.T).reshape(*coarse.shape[:3], -1).max(axis=2)
-        if exclude is not None:
-            half = len(self._rows) // 2
-            at = np.arange(len(alike))
-            alike[at, :, exclude] = alike[at, :, exclude + half] = -np.inf
-        kept = min(KEPT, alike.shape[-1] - 2)
-        return np.argpartition(alike, -kept, axis=-1)[..., -kept:]
+        flat, half = coarse.reshape(-1, coarse.shape[-1]), len(self._rows) // 2
+        kept = min(KEPT, len(self._rows) - 2)
+        values, rows = np.full((*coarse.shape[:2], 0), -np.inf, np.float32), np.empty((*coarse.shape[:2], 0), np.int64)
+        for part in slices(len(self._rows), TILE):
+            alike = (flat @ self._coarse[part].T).reshape(*coarse.shape[:3], -1).max(axis=2)
+            for itself in (own, own + half) if own is not None else ():
+                here = np.flatnonzero((itself >= part.start) & (itself < part.stop))
+                alike[here, :, itself[here] - part.start] = -np.inf
+            values = np.concatenate([values, alike], axis=-1)
+            rows = np.concatenate([rows, np.broadcast_to(np.arange(part.start, part.stop), alike.shape)], axis=-1)
+            if values.shape[-1] > kept:
+                best = np.argpartition(values, -kept, axis=-1)[..., -kept:]
+                values, rows = np.take_along_axis(values, best, -1), np.take_along_axis(rows, best, -1)
+        return rows
 
     def _closest(self, views: Float32[np.ndarray, "2 h w c"], proposed: Int64[np.ndarray, "2 k"], k: int) -> tuple[np.ndarray, np.ndarray]:
         steps = range(-self._edge, self._edge + 1)
@@ -131,13 +173,13 @@ class Known:
         return rows[best], np.sqrt(np.maximum(2 - 2 * alike[best].astype(np.float64), 0))
 
 
-def exact(made: UInt8[np.ndarray, "m h w c"], real: UInt8[np.ndarray, "n h w c"]) -> Int64[np.ndarray, " m"]:
+def exact(made: Rows, real: Rows) -> Int64[np.ndarray, " m"]:
     """Return for each made row the first real row with the same bytes, -1 where there is none."""
-    first: np.ndarray = first_copies(np.concatenate([real, made]))[len(real) :]
+    first: np.ndarray = first_copies(_Joined(real, made))[len(real) :]
     return np.where(first < len(real), first, -1)
 
 
-def repeated(images: UInt8[np.ndarray, "n h w c"]) -> Bool[np.ndarray, " n"]:
+def repeated(images: Rows) -> Bool[np.ndarray, " n"]:
     """Return which rows equal an earlier one, byte for byte."""
     again: np.ndarray = first_copies(images) < np.arange(len(images))
     return again
@@ -152,6 +194,41 @@ def cropped(images: UInt8[np.ndarray, "n h w c"], part: float = CROP) -> UInt8[n
         picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
         into[:] = np.asarray(picture.resize((width, height), Image.Resampling.BICUBIC, box)).reshape(into.shape)
     return out
+
+
+@dataclass(frozen=True, eq=False)
+class _Chosen:
+    """Some rows of images, read when asked for."""
+
+    images: Rows
+    rows: Int64[np.ndarray, " n"]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, part: slice | np.ndarray, /) -> UInt8[np.ndarray, "n h w c"]:
+        return self.images[self.rows[part]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Joined:
+    """Rows of two sets of images, one after the other, read a slice at a time."""
+
+    first: Rows
+    second: Rows
+
+    def __len__(self) -> int:
+        return len(self.first) + len(self.second)
+
+    def __getitem__(self, part: slice, /) -> UInt8[np.ndarray, "n h w c"]:
+        start, stop, _ = part.indices(len(self))
+        cut = len(self.first)
+        parts = [self.first[min(start, cut) : min(stop, cut)], self.second[max(start - cut, 0) : max(stop - cut, 0)]]
+        return np.concatenate([part for part in parts if len(part)])
+
+
+def _nothing(rows: int, k: int) -> dict[str, np.ndarray]:
+    return {"rows": np.empty((rows, k), np.int64), "distances": np.empty((rows, k)), "done": np.array(0)}
 
 
 def edge(shape: tuple[int, int]) -> int:

@@ -1,50 +1,45 @@
 """Pools of images, audited: made beside real ones, or of unknown origin."""
 
-import dataclasses
-import warnings
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-
-import numpy as np
 
 from germline.audit import findings
 from germline.audit.audit import Audit
 from germline.audit.audit import audit as audit_made
-from germline.audit.copies import exact
+from germline.audit.inputs import SHARE, inputs, workplace
 from germline.audit.pages import page
+from germline.audit.would import would
 from germline.core.cache import Cache
 from germline.core.context import Context
 from germline.core.errors import BadInput
-from germline.core.pool import REAL, Pool
 from germline.core.progress import bars
 from germline.core.splits import Splits
-from germline.data.given import UNLABELLED, Given, given, split_given
+from germline.pools import shards_of
 from germline.report import audited
 from germline.report.tables import Facts
 from germline.verbs.arguments import print_json
 from germline.verbs.audit_pool import audit_pool
 
-SHARE, CLASS_ROWS = 0.25, 12  # of the real rows that are held out, and that judges are fitted on; rows that a class needs for that
-
 
 def audit(
-    real: Path | None = None,
-    made: Path | None = None,
+    real: str | None = None,
+    made: str | None = None,
     pool: str | None = None,
-    held_out: Path | None = None,
+    held_out: str | None = None,
     out: Path | None = None,
     size: int | None = None,
     skip_bad: bool = False,
     false_alarms: float = 0.01,
     null: float = 0.05,
+    cache: Path | None = None,
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
     """Say what is wrong with made images beside real ones: copies, repeats, lost diversity, holes, skewed classes, strange images.
 
-    A path is a folder of pictures (a class a sub-folder, or metadata.jsonl, or flat), a .npz, a .npy, or Parquet. Nothing in it is
-    changed. The images must fit in memory; --size shrinks them.
+    A path is a folder of pictures (a class a sub-folder, or metadata.jsonl, or flat), WebDataset tars, Parquet, .npz, .npy, or an address
+    that fsspec opens. Nothing in it is changed. Images are decoded into files, not into memory: --dry-run tells how much of the disk that
+    takes. A killed audit goes on where it was.
 
     Examples:
       germline audit --real photos/ --made generated/ --size 64 --out audit.html
@@ -64,7 +59,8 @@ def audit(
         skip_bad: leave unreadable images out, with a count and a list, instead of stopping at the first.
         false_alarms: the share of fresh real images that may be called near copies.
         null: the share of fresh real images that may be called strange.
-        dry_run: read everything, say what would be done, and stop.
+        cache: where decoded images and features lie until the audit is done; the user's own cache when not given.
+        dry_run: say how many images there are, and what would be taken of time and disk, measured on a few; compute nothing.
         json: print JSON.
     """
     if pool is not None:
@@ -75,57 +71,20 @@ def audit(
         raise BadInput("Name the real and the made images: germline audit --real DIR --made DIR --out audit.html")
     if out is not None and out.is_dir():
         raise BadInput(f"--out {out} is a folder; name a file, such as {out / 'audit.html'}.")
-    parts = {name: given(path, size, skip_bad, bars) for name, path in (("real", real), ("held_out", held_out)) if path is not None}
-    data = splits_of(parts)
-    loaded = given(made, size, skip_bad, bars)
-    rows = loaded.pool(data, 0)
+    pools = [shards_of(real), shards_of(made), *([shards_of(held_out)] if held_out is not None else [])]
     if dry_run:
-        return print(describe(data, rows))
-    names, real_names = loaded.names, names_of(data, parts)
-    found = audit_made(data, rows, Context(0, 0, data, cache=Cache(None), progress=bars), false_alarms, null, bars)
-    if out is not None:
-        audited.write(page(found, names, real_names, _facts(data, real, made, held_out)), out)
-    if json:
-        return print_json(found.to_json(names, real_names))
+        told = would([pools[0], *pools[2:]], pools[1], size)
+        return print_json(told.to_json()) if json else print(told.text())
+    with workplace(cache, pools, size, skip_bad) as folder:
+        given = inputs(pools[0], pools[1], pools[2] if pools[2:] else None, folder, size, skip_bad, bars)
+        ctx = Context(0, 0, given.data, cache=Cache(folder / "features"), progress=bars)
+        found = audit_made(given.data, given.made, ctx, false_alarms, null, bars, folder / "copies")
+        if out is not None:
+            audited.write(page(found, given.names, given.real_names, _facts(given.data, real, made, held_out)), out)
+        if json:
+            return print_json(found.to_json(given.names, given.real_names))
     print_words(found)
     print(f"{out} shows it." if out else "--out audit.html shows pictures, --json tells all numbers.")
-
-
-def splits_of(parts: Mapping[str, Given]) -> Splits:
-    """Return the real images as splits. Classes that are too small to fit a classifier on are not used, with a warning."""
-    names = parts["real"].loaded.classes
-    if names and names != UNLABELLED:
-        counts = np.bincount(parts["real"].loaded.conditions, minlength=len(names))
-        small = [name for name, count in zip(names, counts, strict=True) if count < CLASS_ROWS]
-        if small:
-            warnings.warn(
-                f"{len(small)} of {len(names)} classes have under {CLASS_ROWS} real images (the first is {small[0]!r}): classes are left"
-                " out of this audit. Add images, or leave those classes out.",
-                stacklevel=2,
-            )
-            parts = {name: unlabelled(part) for name, part in parts.items()}
-    return split_given("real", parts, {"judge": SHARE, **({} if "held_out" in parts else {"held_out": SHARE})})
-
-
-def names_of(data: Splits, parts: Mapping[str, Given]) -> list[str]:
-    """Return where each real image lies, in the order of the splits' one source; equal images have the first one's name."""
-    every = np.concatenate([part.images(data.image_shape) for part in parts.values()])
-    names = [name for part in parts.values() for name in part.names]
-    return [names[row] for row in exact(data.real.sources[REAL].images, every)]
-
-
-def unlabelled(part: Given) -> Given:
-    """Return the images without their classes."""
-    conditions = np.zeros(len(part.loaded.images), np.int64)
-    return Given(part.path, dataclasses.replace(part.loaded, conditions=conditions, classes=UNLABELLED))
-
-
-def describe(data: Splits, made: Pool) -> str:
-    """Return in words what would be audited."""
-    height, width, channels = data.image_shape
-    rows = f"{len(data.real):,} real, {len(data.judge):,} to fit on, {len(data.held_out):,} held out, {len(made):,} made"
-    classes = f"{len(data.classes)} classes" if len(data.classes) > 1 else "no classes"
-    return f"{width} x {height} x {channels}: {rows}; {classes}. Nothing was computed."
 
 
 def print_words(found: Audit) -> None:
@@ -136,11 +95,11 @@ def print_words(found: Audit) -> None:
         print(f"{words[finding.level]:5} {finding.about}: {finding.text} {finding.advice}".rstrip())
 
 
-def _facts(data: Splits, real: Path, made: Path, held_out: Path | None) -> tuple[Facts, ...]:
+def _facts(data: Splits, real: str, made: str, held_out: str | None) -> tuple[Facts, ...]:
     cut = f"{held_out}" if held_out else f"{SHARE:.0%} of every class, cut from the real images by a fixed seed"
     return (
-        Facts("real", str(real)),
-        Facts("made", str(made)),
+        Facts("real", real),
+        Facts("made", made),
         Facts("held out", f"{cut}: {len(data.held_out):,} images"),
         Facts("judges", f"fitted on {len(data.judge):,} other real images"),
         Facts("data digest", data.digest),
