@@ -1,9 +1,9 @@
 """How often the intervals of simulated user studies hold the preference that was planted, beside a plain interval's.
 
 Each study: raters x pairs, every rater judges every pair. Raters and prompts differ: their logits are normal around the planted share's,
-with the deviations given. "plain" is the t-interval that takes answers for independent. Strengths: three arms, no spread between raters and
-prompts, as the model of Bradley and Terry has it, and with some between raters. The share of studies that a true 95 % interval holds is 0.95, give or
-take 0.010 in 2,000 studies (0.019 in 500).
+with the deviations given. "plain" is the t-interval that takes answers for independent. Strengths: three arms, without a spread between
+raters, as the model of Bradley and Terry has it, and with one. A true 95 % interval holds 0.95 of the studies, give or take 0.010 in 2,000
+of them, and 0.019 in 500.
 
     python benchmarks/votes.py [--studies 2000]
 """

@@ -9,6 +9,7 @@ from rich.table import Table as Terminal
 
 from germline.core.digest import Json
 from germline.core.errors import BadInput
+from germline.core.generation import IMAGES
 from germline.core.progress import bars
 from germline.report import voted
 from germline.report.tables import Table
@@ -120,7 +121,7 @@ def pairs(
         dry_run: say how many pairs, and stop.
         json: print JSON.
     """
-    arms = [arm_of(source, generation if _is_run(source) else None) for source in sources]
+    arms = [arm_of(source, None if (Path(source) / IMAGES).exists() else generation) for source in sources]
     distinct(arms)
     worded = any(picture.prompt for arm in arms for picture in arm.pictures)
     questions = (APPEAL, FAITHFUL) if faithfulness and worded else (APPEAL,)
@@ -230,10 +231,6 @@ def _say(ballot: Ballot, arms: Sequence[Arm], items: Sequence[Item], out: Path, 
 def _what(desk: Desk) -> str:
     left, what = desk.votes.about["left_out"], "pairs" if desk.ballot.kind == "pairs" else "images"
     return f"{len(desk.items):,} {what}" + (f" ({left:,} equal ones left out)" if left else "")
-
-
-def _is_run(source: str) -> bool:
-    return not (Path(source) / "samples.npy").exists()
 
 
 def _print(title: str, shown: Table) -> None:
