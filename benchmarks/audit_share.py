@@ -5,7 +5,7 @@
     python benchmarks/audit_share.py [OUT] --emoji EMOJI   # the shipped text-to-image model in a chain, as a second domain
 
 Each draw is a pool of fresh real rows and made ones of one generator. Four generators are known; the others were never used to choose the
-rule. A second table leaves each generator out in turn, the rest being known. Prints Markdown tables; draws lie in OUT/*.json, so the same
+rule. A second table leaves each of five networks out in turn, the rest being known. Prints Markdown tables; draws lie in OUT/*.json, so the same
 command goes on where it was killed.
 """
 
@@ -26,8 +26,9 @@ from germline.core.atomic import write_bytes
 from germline.core.seeds import rng
 from germline.data import emoji, fashion_mnist
 
-DRAWS, SHARES = 50, (0.0, 0.01, 0.1, 0.5)
+DRAWS, SHARES = 50, (0.0, 0.01, 0.05, 0.1, 0.5)
 FASHION = (("unet", "unet-unguided", "narrow-edm", "eps-ancestral"), ("mlp", "redifine", "neon", "collapsed"))
+APART = ("unet", "narrow-edm", "eps-ancestral", "mlp", "redifine")  # networks that share no weights
 EMOJI = (
     ("constant-1 gen 0", "constant-2 gen 0", "drop-2 gen 0", "schedule-2 gen 0"),
     ("constant-1 gen 5", "constant-2 gen 5", "both-2 gen 5"),
@@ -135,8 +136,8 @@ HEAD = (
 )
 
 
-def measure(data, loaded, split, size, out):
-    """Print both tables of a domain."""
+def measure(data, loaded, split, size, out, apart=()):
+    """Print the table of a domain, and that of the generators ``apart``, each left out in turn."""
     real, fresh, other, made = loaded
     known = {name: made[name] for name in split[0] if name in made}
     detector = Detector.of(real, known)
@@ -150,15 +151,17 @@ def measure(data, loaded, split, size, out):
                 line(title, share, draws(out / f"{data}.json", f"{name} {share}", detector, real, fresh, made[name], share, size)),
                 flush=True,
             )
-    for share in SHARES[:3]:
-        rows = made[split[0][0]]
-        found = draws(out / f"{data}.json", f"other source {share}", detector, real, other, rows, share, size)
-        print(line("real rows in JPEG 90", share, found), flush=True)
-    diffusion = [name for name in made if name in (*split[0], *split[1])]
-    print(f"\n{data}: each left out in turn, {len(diffusion) - 1} known\n\n{HEAD}\n|{'---|' * 9}")
-    for name in diffusion:
-        rest = Detector.of(real, {other: made[other] for other in diffusion if other != name})
-        for share in SHARES[1:]:
+    mixed = np.concatenate([fresh[::2], other[1::2]])
+    for title, taken in (("real rows in JPEG 90", other), ("half of the real rows in JPEG 90", mixed)):
+        for share in (0.0, 0.1):
+            found = draws(out / f"{data}.json", f"{title} {share}", detector, real, taken, made[split[0][0]], share, size)
+            print(line(title, share, found), flush=True)
+    if not apart:
+        return
+    print(f"\n{data}: each left out in turn, the {len(apart) - 1} others known\n\n{HEAD}\n|{'---|' * 9}")
+    for name in apart:
+        rest = Detector.of(real, {one: made[one] for one in apart if one != name})
+        for share in (0.01, 0.1, 0.5):
             print(
                 line(name, share, draws(out / f"{data}-rest.json", f"{name} {share}", rest, real, fresh, made[name], share, size)),
                 flush=True,
@@ -174,7 +177,7 @@ def main():
     if given.emoji:
         measure("emoji", emojis(given.emoji, given.out), EMOJI, 400, given.out)
     else:
-        measure("fashion", fashion(given.out), FASHION, 1_000, given.out)
+        measure("fashion", fashion(given.out), FASHION, 1_000, given.out, APART)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ DOUBT = 0.01  # the error of the tests for what no share explains
 NONE = "no made row is known"
 FEW = "the known made rows are of {of}; three or more would tell how generators differ"
 SPREAD_OUT = "the known generators differ so much in how they can be told from real rows that another one may not be seen at all"
-FEWER = "fewer rows are flagged than among the real ones, which are of another source, then"
+FEWER = "fewer rows are flagged than among the real ones: the real ones are of another source, or the generator is of another kind"
 CONTRADICTED = (
     "what is flagged resembles no share of the known made rows: the real ones are of another source, or the generator is of another kind"
 )

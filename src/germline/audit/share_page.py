@@ -23,6 +23,7 @@ NEITHER = (
     "How many of the unmarked rows are made, germline cannot tell: no row is known to be made. Give some of three generators or more, a"
     " sub-folder each: --made DIR."
 )
+MARKS = "A mark can be removed or copied; none was verified, and a row without one may be made."
 TILES, USUAL = 24, 0.05  # pictures of the most and of the least suspicious rows; the share of real rows that is flagged, on the page
 
 
@@ -57,7 +58,10 @@ def share_text(found: Said, share: MadeShare | None) -> str:
     if share.why:
         least = f" At least {share.low:.1%} are, unless the real rows are of another source." if share.low > 0 else ""
         return f"How many of the unmarked rows are made, germline cannot tell: {share.why}.{least}"
-    text = f"Of the unmarked rows {share.low:.1%} to {share.high:.1%} are made (95 %), {share.estimate:.1%} most likely."
+    text = (
+        f"Of the unmarked rows {share.low:.1%} to {share.high:.1%} are made (95 %), {share.estimate:.1%} most likely, if their real ones"
+        " are of the same source as those of --real."
+    )
     if found.made:
         every = found.made + len(found.unmarked) + found.taken
         ends = [(found.made + len(found.unmarked) * end) / every for end in (share.low, share.high)]
@@ -99,7 +103,7 @@ def page(found: Said, beside: Unlike | None, share: MadeShare | None, looks: Seq
     told = share is not None and not share.why
     level = "unknown" if share is None or share.why else "look" if share.low > 0 else "good"
     answers = (
-        Answer("Marks", "look" if found.made else "good", marks_text(found), "A mark can be removed or copied; none was verified."),
+        Answer("Marks", "look" if found.made else "unknown", marks_text(found), MARKS),
         Answer("Unlike the real rows", "unknown" if beside is None else "look" if beside.low else "good", unlike_text(beside)),
         Answer("Made share", level, share_text(found, share)),
     )

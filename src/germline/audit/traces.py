@@ -25,7 +25,8 @@ class Traces:
     """46 numbers an image, of any size from 8 x 8 on; logarithms of powers and shares, so that all have like tails.
 
     The power in 10 bands of the radial frequency and on the three lines of the highest one, where upsampling leaves its grid; size, tails
-    and correlations of the residual of a local Wiener filter, and of it between channels; how many pixels lie at, and near, black and white; and how many neighbours are equal, or up to 4 levels and more apart, along rows and along columns.
+    and correlations of the residual of a local Wiener filter, and of it between channels; how many pixels lie at, and near, black and
+    white; and how many neighbours are equal, or up to 4 levels and more apart, along rows and along columns.
     Content is in them too: compare with real images of the same kind, size and file format only.
 
     Source: spectra of generated images arXiv 1911.00686 and 2003.01826, residuals 1812.11842; this set of numbers is ours.
