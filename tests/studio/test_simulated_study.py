@@ -48,3 +48,25 @@ def test_the_planted_preference_is_within_the_interval(tmp_path):
         assert abs(rater.left - 0.5) < 4 * 0.5 / np.sqrt(300), "sides were random, and nobody preferred one"
     assert [title for title, _ in tables(found)] == ["Visual appeal", "Faithfulness to the text", "Raters"]
     assert page(found, "t").panels[0].bars[0].share == found.shares[0].share.mean
+
+
+@pytest.mark.parametrize(("against", "over"), [(None, "c"), ("b", "b")])
+def test_three_arms_are_measured_by_the_last_or_by_the_one_that_all_met(tmp_path, against, over):
+    arms = [arm(name, 12, seed) for seed, name in enumerate("abc")]
+    desk = opened(tmp_path / "v.db", Ballot("pairs", (APPEAL,)), arms, couples(arms, against=against))
+    desk.votes._db.execute("PRAGMA synchronous = OFF")
+    entries, rng = desk.votes.pictures(), np.random.default_rng(0)
+    chance = {"a": 0.8, "b": 0.5, "c": 0.2}
+    for rater in ("zoe", "ada", "ben", "cy"):
+        for place, one in enumerate(desk.deck(rater)):
+            first, second = (chance[entries[number].arm] for number in desk.items[one.item].pictures)
+            desk.vote(rater, place, APPEAL, "left" if (rng.random() < 0.5 + (first - second) / 2) != one.mirrored else "right")
+    found = results(desk.votes)
+    met = [(share.arm, share.against) for share in found.shares]
+    assert met == ([("a", "b"), ("c", "b")] if against else [("a", "b"), ("a", "c"), ("b", "c")]), "in the study's order"
+    ((question, strong),) = found.strengths
+    assert (question, strong[0].arm, strong[0].strength) == (APPEAL, over, 0)
+    best = max(strong, key=lambda one: one.strength)
+    assert best.arm == "a"
+    assert best.low < best.strength < best.high
+    assert len(tables(found)) == 3
