@@ -3,18 +3,21 @@
 import dataclasses
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from germline.core import digest
 from germline.core.context import Context, Execution
 from germline.core.protocols import together
 from germline.core.recipe import Recipe
 from germline.core.splits import Splits
 from germline.diffusion.precision import resolve
 from germline.loop import limited_threads
+from germline.trainers import Base
 
 M = TypeVar("M")
 PROBE_STEPS = 12
@@ -23,30 +26,37 @@ FEW = 2  # steps, and samples, of a pretrained pipeline: they are slow, and long
 
 @dataclass(frozen=True)
 class Cost:
-    """Of a whole run: training images, sampled rows, bytes on disk, seconds on one thread of this machine."""
+    """Of a whole run: training images, sampled rows, bytes on disk, seconds on one thread of this machine.
+
+    ``base_images`` of the images are a base's, which is trained once for all runs beside each other.
+    """
 
     images: int
     rows: int
     bytes: int
     seconds: float
+    base_images: int = 0
 
     def text(self, generations: int) -> str:
         """Return the cost in words."""
         time = f"{self.seconds / 3600:,.1f} hours" if self.seconds > 5400 else f"{self.seconds / 60:.1f} minutes"
         size = f"{self.bytes / 1e6:,.0f} MB"
+        base = f"\n{self.base_images:,} of the images are the base's, which is trained once for all runs: less where it is kept."
         return (
             f"Generations 0 to {generations} train on {self.images:,} images, sample {self.rows:,} rows and keep {size};"
             f"\nabout {time} of training and sampling on one thread, timed here just now; selection and metrics come on top."
+            + (base if self.base_images else "")
         )
 
 
 @dataclass(frozen=True)
 class Rates:
-    """Seconds an image trained and a row sampled, on one thread, and the bytes of a model."""
+    """Seconds an image trained and a row sampled, on one thread, the bytes of a model, and what the bases cost, by their digests."""
 
     image: float
     row: float
     model: int
+    bases: Mapping[str, Cost] = field(default_factory=dict)
 
 
 def estimate(recipe: Recipe[M], data: Splits, generations: int) -> Cost | None:
@@ -56,7 +66,7 @@ def estimate(recipe: Recipe[M], data: Splits, generations: int) -> Cost | None:
     left out.
     """
     found = rates(recipe, data)
-    return cost(recipe, data, found, 0, generations) if found else None
+    return total([cost(recipe, data, found, 0, generations), *found.bases.values()]) if found else None
 
 
 def rates(recipe: Recipe[M], data: Splits) -> Rates | None:
@@ -80,7 +90,34 @@ def rates(recipe: Recipe[M], data: Splits) -> Rates | None:
         start = time.monotonic()
         recipe.sampler(model, block, ctx)
         row = (time.monotonic() - start) / len(block)
-    return Rates(image, row, sum(array.nbytes for array in founder.arrays(model).values()))
+        bases = {digest.of_part(base): _trained(base, ctx) for base in _bases(recipe)}
+    return Rates(image, row, sum(array.nbytes for array in founder.arrays(model).values()), bases)
+
+
+def _bases(part: object) -> Iterator[Base]:
+    """Yield the bases among the parts of a part, at any depth."""
+    if isinstance(part, Base):
+        yield part
+    elif isinstance(part, tuple):
+        for one in part:
+            yield from _bases(one)
+    elif dataclasses.is_dataclass(part):
+        for one in dataclasses.fields(part):
+            yield from _bases(getattr(part, one.name))
+
+
+def _trained(base: Base, ctx: Context) -> Cost:
+    """Return what training a base costs, from a few of its steps; the network's first steps were paid for by the trainer before."""
+    probe = PROBE_STEPS * base.batch
+    start = time.monotonic()
+    dataclasses.replace(base, images=probe, draws=probe).model(ctx)
+    return Cost(base.images, 0, 0, (time.monotonic() - start) / probe * base.images, base.images)
+
+
+def total(costs: Iterable[Cost]) -> Cost:
+    """Return the sum of costs."""
+    images, rows, size, seconds, base = (sum(column) for column in zip(*(dataclasses.astuple(one) for one in costs), strict=True))
+    return Cost(images, rows, size, seconds, base)
 
 
 def cost(recipe: Recipe[M], data: Splits, found: Rates, first: int, last: int) -> Cost:

@@ -61,6 +61,7 @@ def plan(arms: Sequence[Arm[M]], data: Splits, generations: int, processes: int 
     timed: dict[str, Rates | None] = {}
     shared: dict[tuple[str, int], set[str]] = {}
     costs: list[Cost] = []
+    bases: dict[str, Cost] = {}  # one for all arms and seeds
     longest, rows, known = 0.0, 0, True
     for arm in arms:
         kind = digest.of_json([digest.describe(part) for part in (arm.recipe.founder, arm.recipe.trainer, arm.recipe.sampler)])
@@ -73,9 +74,11 @@ def plan(arms: Sequence[Arm[M]], data: Splits, generations: int, processes: int 
             own = cost(arm.recipe, data, found, 1, generations) if generations else Cost(0, 0, 0, 0.0)
             first = cost(arm.recipe, data, found, 0, 0)
             costs += [own, *_founder(first, found, trained=bool(there), sampled=sampler in there)]
-            longest = max(longest, first.seconds + own.seconds)
+            longest = max(longest, first.seconds + own.seconds + sum(base.seconds for base in found.bases.values()))
+            bases |= found.bases
         known = known and found is not None
         there.add(sampler)
+    costs += bases.values()
     seconds = sum(part.seconds for part in costs)
     return Plan(
         arms=tuple(dict.fromkeys(arm.path.name.removesuffix(f"-seed{arm.seed}") for arm in arms)),

@@ -16,9 +16,11 @@ from germline.core.protocols import Trainer
 from germline.core.recipe import Recipe
 from germline.data import toy_digits
 from germline.diffusion.denoiser import EDM
-from germline.estimate import rates
+from germline.estimate import PROBE_STEPS, estimate, rates
 from germline.mixers import Replace
+from germline.plan import plan
 from germline.samplers import Denoised
+from germline.study import Arm
 from germline.trainers import Base, FineTune, Kept, base, training
 from germline.trainers.style import Style, Styled, blurred
 
@@ -141,15 +143,27 @@ def test_rows_are_dropped_one_by_one_at_the_stated_rate(ctx, monkeypatch):
         assert (batch.condition.numpy()[kept] == DATA.real.condition[batch.rows][kept]).all()
 
 
-def test_estimates_do_not_train_the_base(monkeypatch):
+def test_estimates_count_the_base_and_do_not_train_it(monkeypatch):
     budgets = []
     run = training.Training.run
     monkeypatch.setattr(
         training.Training, "run", lambda self, data, budget, *rest: budgets.append(budget) or run(self, data, budget, *rest)
     )
     recipe = Recipe(LOW_RANK, Replace(), LOW_RANK, Denoised(20, steps=2))
-    assert rates(recipe, DATA) is not None
-    assert [budget.images for budget in budgets if budget.who == "Base"] == [1]
+    cost = estimate(recipe, DATA, 3)
+    assert [budget.images for budget in budgets if budget.who == "Base"] == [1, PROBE_STEPS * BASE.batch]
+    assert (cost.base_images, cost.images) == (BASE.images, BASE.images + 4 * LOW_RANK.images)
+    found = rates(recipe, DATA)
+    assert [base.images for base in found.bases.values()] == [BASE.images], "the founder's and the trainer's are one"
+    assert all(base.seconds > 0 for base in found.bases.values())
+    assert f"{BASE.images:,} of the images are the base's" in cost.text(3)
+
+
+def test_a_plan_counts_the_base_once_for_all_arms_and_seeds(tmp_path):
+    recipe = Recipe(LOW_RANK, Replace(), LOW_RANK, Denoised(20, steps=2))
+    other = replace(recipe, trainer=replace(LOW_RANK, condition_drop=0.5))
+    arms = [Arm(tmp_path / f"{name}-seed{seed}", one, seed, {}) for name, one in (("a", recipe), ("b", other)) for seed in (0, 1)]
+    assert plan(arms, DATA, 3, 1).images == BASE.images + (2 + 4 * 3) * LOW_RANK.images, "and generation 0 once a seed"
 
 
 def test_styles_are_drawn_as_stated():
