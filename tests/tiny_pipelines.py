@@ -1,7 +1,7 @@
 """Tiny pipelines of the real architectures, as diffusers saves them: about a second each, equal at every call, no weights from anywhere.
 
 ``saved("sd1", folder)`` writes one of ``KINDS`` to ``folder`` and returns it. Images are 32 x 32, latents 16 x 16. Prompts are spelled.
-diffusers opens SD3 without T5 by ``from_pretrained(folder, text_encoder_3=None, tokenizer_3=None)``.
+diffusers opens SD3 by ``from_pretrained(folder, **without_t5(kind))``; "sd3-t5" is SD3 with its third text encoder.
 """
 
 import json
@@ -15,10 +15,11 @@ diffusers = pytest.importorskip("diffusers", reason="extra: t2i")
 transformers = pytest.importorskip("transformers", reason="extra: t2i")
 
 SIDE = 32
-KINDS = ("sd1", "sd1-2022", "sdxl", "sd3")
+KINDS = ("sd1", "sd1-2022", "sdxl", "sd3", "sd3-t5")
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 WORDS = [*LETTERS, *(f"{letter}</w>" for letter in LETTERS), "<|startoftext|>", "<|endoftext|>"]  # the end token is the last, as in CLIP
 START, END = len(WORDS) - 2, len(WORDS) - 1
+PIECES = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -10.0), ("\u2581", -2.0), *((letter, -3.0) for letter in LETTERS)]  # T5's
 BLOCKS = {"block_out_channels": (8, 16), "layers_per_block": 1, "norm_num_groups": 4, "sample_size": 16}
 OLD_ATTENTION = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}  # of a VAE in 2022
 # The fields that these configurations had in 2022.
@@ -115,15 +116,37 @@ def xl(words, zeros=True):
     )
 
 
-def three(words):
+def t5_encoder():
+    sizes = {"vocab_size": len(PIECES), "d_model": 32, "d_kv": 8, "d_ff": 24, "num_layers": 2, "num_heads": 2}  # d_model is the network's
+    return disturbed(transformers.T5EncoderModel(transformers.T5Config(**sizes, feed_forward_proj="gated-gelu")))
+
+
+def t5_tokenizer():
+    return transformers.T5TokenizerFast(vocab=PIECES, extra_ids=0)
+
+
+def without_t5(kind: str) -> dict[str, None]:
+    """What diffusers must be told to open a folder of SD3 that has no T5."""
+    return {"text_encoder_3": None, "tokenizer_3": None} if kind == "sd3" else {}
+
+
+def three(words, third=lambda: (None, None)):
     flow, spelling = diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0), tokenizer(words)
     encoders = (text_encoder(True), spelling, text_encoder(True), spelling)
     return diffusers.StableDiffusion3Pipeline(
-        transformer(), flow, vae(shift_factor=0.06, use_quant_conv=False, use_post_quant_conv=False), *encoders, None, None
+        transformer(),
+        flow,
+        vae(shift_factor=0.06, use_quant_conv=False, use_post_quant_conv=False),
+        *encoders,
+        *third(),  # drawn last: the other weights are those of SD3 without
     )
 
 
-MADE: dict[str, Callable] = {"sd1": stable, "sd1-2022": stable, "sdxl": xl, "sd3": three}
+def four(words):
+    return three(words, lambda: (t5_encoder(), t5_tokenizer()))
+
+
+MADE: dict[str, Callable] = {"sd1": stable, "sd1-2022": stable, "sdxl": xl, "sd3": three, "sd3-t5": four}
 
 
 def saved(kind: str, folder: Path) -> Path:

@@ -14,7 +14,7 @@ from germline.pipelines.latents import decoded
 from germline.pipelines.opened import open_pipeline
 from germline.pipelines.schedulers import scheduler
 from germline.pipelines.texts import NULL, told
-from tiny_pipelines import KINDS, SIDE, diffusers, saved
+from tiny_pipelines import KINDS, SIDE, diffusers, saved, without_t5
 
 PROMPTS = ["a cat", "bad dog"]
 STEPS = 4
@@ -36,8 +36,7 @@ def streams():
 
 def theirs(folder, scale, opened, negative=None, output="np"):
     """The library's own guidance, from the same noise."""
-    more = {"text_encoder_3": None, "tokenizer_3": None} if opened.kind == "sd3" else {}
-    pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, **more)
+    pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, **without_t5(folder.name))
     pipeline.set_progress_bar_config(disable=True)
     return pipeline(
         PROMPTS,

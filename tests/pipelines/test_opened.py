@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from germline.core.errors import BadInput, MissingExtra
-from germline.pipelines import latents, opened
+from germline.pipelines import latents, opened, texts
+from germline.pipelines.device import on
 from germline.pipelines.latents import decoded, encoded
 from germline.pipelines.opened import content, open_pipeline, place
-from germline.pipelines.texts import NULL, told
-from tiny_pipelines import KINDS, saved
+from germline.pipelines.texts import NULL, Speaker, told
+from tiny_pipelines import KINDS, saved, without_t5
 
 diffusers = pytest.importorskip("diffusers", reason="extra: t2i")
 
@@ -29,16 +30,15 @@ def folders(tmp_path_factory):
 @pytest.fixture(scope="module")
 def libraries(folders):
     """The pipelines as the library itself opens them."""
-    without = {"text_encoder_3": None, "tokenizer_3": None}
     opens = diffusers.DiffusionPipeline.from_pretrained
-    return {kind: opens(folder, local_files_only=True, **(without if kind == "sd3" else {})) for kind, folder in folders.items()}
+    return {kind: opens(folder, local_files_only=True, **without_t5(kind)) for kind, folder in folders.items()}
 
 
-@pytest.mark.parametrize("kind", ["sd1", "sdxl", "sd3"])
+@pytest.mark.parametrize("kind", ["sd1", "sdxl", "sd3", "sd3-t5"])
 def test_a_prompt_tells_what_it_tells_the_librarys_pipeline(kind, folders, libraries):
     """Overheard in a guided step of the library: the empty prompt first, then the prompt."""
     pipeline, heard = libraries[kind], []
-    network = pipeline.transformer if kind == "sd3" else pipeline.unet
+    network = pipeline.transformer if kind.startswith("sd3") else pipeline.unet
     hook = network.register_forward_pre_hook(lambda _, __, said: heard.append(said), with_kwargs=True)
     pipeline.set_progress_bar_config(disable=True)
     pipeline("a cat", height=32, width=32, num_inference_steps=1, guidance_scale=3.0, output_type="latent")
@@ -59,6 +59,71 @@ def test_rows_are_in_the_order_of_the_prompts_and_the_empty_one_is_always_the_sa
         assert torch.equal(rows[1], alone[name][0]), "to the bit"
         assert torch.equal(rows[0], rows[3])
     assert not torch.equal(mixed["encoder_hidden_states"][0], mixed["encoder_hidden_states"][2])
+
+
+def test_t5_speaks_where_the_folder_has_it_and_its_index_names_it(folders, tmp_path):
+    """Silent where the index says null: then its files do not count either, and the words are those of SD3 without T5."""
+    loud, without = folders["sd3-t5"], open_pipeline(folders["sd3"])
+    assert (open_pipeline(loud).third, without.third) == (True, False)
+    quiet = shutil.copytree(loud, tmp_path / "quiet")
+    index = quiet / "model_index.json"
+    index.write_text(json.dumps(json.loads(index.read_text()) | {name: [None, None] for name in opened.THIRD}))
+    before = content(quiet)
+    shutil.rmtree(quiet / "text_encoder_3")
+    assert content(quiet) == before
+    assert not open_pipeline(quiet).third
+    gone = shutil.copytree(loud, tmp_path / "gone")
+    shutil.rmtree(gone / "text_encoder_3")
+    assert not open_pipeline(gone).third, "named, but not there"
+    said, silent = (told(open_pipeline(folder), ["a cat"])["encoder_hidden_states"] for folder in (loud, quiet))
+    assert torch.equal(silent, told(without, ["a cat"])["encoder_hidden_states"])
+    assert torch.equal(said[:, :77], silent[:, :77]), "CLIP's words"
+    assert not silent[:, 77:].any()
+    assert said[:, 77:].abs().max() > 0.1
+    assert content(loud) != content(quiet)
+    weights = loud / "text_encoder_3" / "model.safetensors"
+    bent = shutil.copytree(loud, tmp_path / "bent")
+    (bent / "text_encoder_3" / weights.name).write_bytes(weights.read_bytes()[:-4] + b"abcd")
+    assert content(bent) != content(loud)
+
+
+def test_who_asks_often_opens_t5_once_and_moves_nothing_that_is_in_place(folders, monkeypatch):
+    asked, moved = [], []
+    real, move = texts.t5, torch.nn.Module.to
+    monkeypatch.setattr(texts, "t5", lambda *args: asked.append(args) or real(*args))
+    speaker, pipeline = Speaker(open_pipeline(folders["sd3-t5"])), open_pipeline(folders["sd3-t5"])
+    first = speaker([NULL, "a cat"])
+    monkeypatch.setattr(torch.nn.Module, "to", lambda self, *args: moved.append(self) or move(self, *args))
+    again = speaker(["a cat", NULL, "a dog"])
+    encoded(pipeline, IMAGES)
+    assert (len(asked), moved) == (1, [])
+    for name, rows in first.items():
+        assert torch.equal(rows[0], again[name][1]), "the empty prompt, to the bit"
+        torch.testing.assert_close(rows[1], again[name][0], rtol=1e-5, atol=1e-6)
+        assert torch.equal(again[name], told(pipeline, ["a cat", NULL, "a dog"])[name])
+
+
+class Placed(torch.nn.Linear):
+    """A module that says where it is told to lie."""
+
+    def __init__(self):
+        super().__init__(1, 1)
+        self.calls = []
+
+    def to(self, device):
+        self.calls.append(str(device))
+        self.weight = torch.nn.Parameter(torch.empty((1, 1), device="meta" if str(device) == "meta" else "cpu"))
+        self.bias = None
+        return self
+
+
+def test_a_module_goes_back_when_whoever_brought_it_is_done():
+    one, other = Placed(), Placed()
+    with on(torch.device("meta"), one):
+        with on(torch.device("meta"), one, other):
+            assert (one.calls, other.calls) == (["meta"], ["meta"])
+        assert (one.calls, other.calls) == (["meta"], ["meta", "cpu"])
+    assert one.calls == ["meta", "cpu"]
 
 
 def test_xl_is_told_the_size(folders):
@@ -135,6 +200,7 @@ def test_errors_name_the_part(folders, tmp_path, monkeypatch):
         ),
         ("x0", edit("scheduler/scheduler_config.json", prediction_type="sample"), "predicts 'sample'; epsilon, v_prediction and flow"),
         ("cut", lambda folder: shutil.rmtree(folder / "tokenizer"), "the tokenizer in .* cannot be opened"),
+        ("mute", lambda folder: shutil.rmtree(folder / "text_encoder"), "the CLIPTextModel in .* cannot be opened"),
         ("blind", lambda folder: shutil.rmtree(folder / "vae"), "the AutoencoderKL in .*vae cannot be opened"),
         ("silent", lambda folder: (folder / "model_index.json").unlink(), "has no model_index.json; give a folder"),
     )

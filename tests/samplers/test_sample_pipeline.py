@@ -23,7 +23,7 @@ from germline.pipelines.opened import open_pipeline
 from germline.pipelines.tuned import Tuned
 from germline.samplers import ReEncoded, SamplePipeline, sample_pipeline
 from germline.trainers.imported import Import
-from tiny_pipelines import KINDS, SIDE, diffusers, saved
+from tiny_pipelines import KINDS, SIDE, diffusers, saved, without_t5
 
 PROMPTS = np.array(["a cat", "bad dog", "red", "the sun"])
 
@@ -49,14 +49,15 @@ def model(folder, **arrays):
     return Tuned(open_pipeline(folder), arrays)
 
 
-@pytest.mark.parametrize(("kind", "scheduler"), [("sd1", "own"), ("sd1-2022", "own"), ("sdxl", "euler"), ("sd3", "dpmpp_2m")])
+@pytest.mark.parametrize(
+    ("kind", "scheduler"), [("sd1", "own"), ("sd1-2022", "own"), ("sdxl", "euler"), ("sd3", "dpmpp_2m"), ("sd3-t5", "own")]
+)
 def test_a_row_is_what_diffusers_makes_of_its_noise_and_prompt(kind, scheduler, folders):
     sampler = SamplePipeline(4, steps=3, scheduler=scheduler, guidance_scale=3.0)
     made = sampler(model(folders[kind]), [2, 1], context(generation=1))
     assert made.condition.tolist() == ["red", "bad dog"]
     assert made.columns["attempt"].tolist() == [0, 0]
-    more = {"text_encoder_3": None, "tokenizer_3": None} if kind == "sd3" else {}
-    theirs = diffusers.DiffusionPipeline.from_pretrained(folders[kind], **more)
+    theirs = diffusers.DiffusionPipeline.from_pretrained(folders[kind], **without_t5(kind))
     theirs.set_progress_bar_config(disable=True)
     if scheduler == "euler":
         theirs.scheduler = diffusers.EulerDiscreteScheduler.from_config(theirs.scheduler.config)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from germline.core.errors import BadInput
 from germline.pipelines.files import alpha_bars, json_of, part
 from germline.pipelines.opened import KINDS, VAE, speaking, zeros_for_nothing
-from germline.pipelines.texts import NULL, words
+from germline.pipelines.texts import NULL, Words
 
 NETWORKS = {"UNet2DModel": "unet", "UNet2DConditionModel": "unet-text", "DiTTransformer2DModel": "dit", "SD3Transformer2DModel": "sd3"}
 PIPELINES = ("DDPMPipeline", "DDIMPipeline", "DiTPipeline", *KINDS)  # those whose way from image to network is known here
@@ -131,7 +131,7 @@ def opened(folder: Path, content: str) -> Folder:
 def _nothing(folder: Path, pipeline: str, network: nn.Module) -> dict[str, Tensor]:
     """Return what guidance sets against a prompt: the empty prompt, or zeros where SDXL was trained so."""
     kind = KINDS[pipeline]
-    return words(kind, network, *speaking(WHO, kind, folder), zeros_for_nothing(WHO, folder), [NULL])
+    return Words(kind, network, *speaking(WHO, kind, folder), zeros_for_nothing(WHO, folder))([NULL])
 
 
 def _times(file: Path | None) -> tuple[Float64[np.ndarray, " steps"] | None, int]:

@@ -19,16 +19,25 @@ def best() -> torch.device:
 
 @contextmanager
 def on(device: torch.device, *modules: nn.Module) -> Iterator[None]:
-    """Keep modules on the device inside, and on the CPU, where an opened pipeline lies, after it."""
+    """Keep modules on the device inside, and after it on the CPU, where an opened pipeline lies, unless they were on the device before.
+
+    What is in place is left alone: even a move that moves nothing walks through every module, and a training may ask in each step.
+    """
+    moved = [module for module in modules if _lies(module) != device.type]
     try:
-        for module in modules:
+        for module in moved:
             module.to(device)
         yield
     finally:
-        for module in modules:
+        for module in moved:
             module.to("cpu")
-        if device.type == "cuda":
+        if moved and device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def _lies(module: nn.Module) -> str:
+    first = next(module.parameters(), None)
+    return "cpu" if first is None else first.device.type
 
 
 def copied(network: nn.Module, device: torch.device, dtype: torch.dtype, *, shared: bool) -> nn.Module:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import torch
 from jaxtyping import Float64
 from torch import nn
 
@@ -19,8 +20,8 @@ from germline.core.errors import BadInput, MissingExtra
 BETAS = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "rescale_betas_zero_snr")
 
 
-def part(who: str, library: str, kind: str, folder: Path) -> nn.Module:
-    """Return a model with all its tensors, float32, frozen, in evaluation. ``who`` asks; errors begin with it.
+def part(who: str, library: str, kind: str, folder: Path, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """Return a model with all its tensors, frozen, in evaluation. ``who`` asks; errors begin with it.
 
     Raises:
         MissingExtra: the library is not installed.
@@ -40,19 +41,19 @@ def part(who: str, library: str, kind: str, folder: Path) -> nn.Module:
         raise BadInput(f"{who}: the {kind} in {folder} cannot be opened: {first_line(error)} Only safetensors are.") from error
     if absent := sorted(report["missing_keys"]):  # they would have been drawn at random
         raise BadInput(f"{who}: the {kind} in {folder} lacks {len(absent)} of its tensors, first {absent[0]}; save it whole.")
-    frozen: nn.Module = model.float().eval().requires_grad_(False)
+    frozen: nn.Module = model.to(dtype).eval().requires_grad_(False)
     return frozen
 
 
-def clip_tokenizer(who: str, folder: Path) -> object:
-    """Return the CLIP tokenizer in a folder.
+def tokenizer(who: str, kind: str, folder: Path) -> object:
+    """Return the tokenizer of transformers of this class in a folder.
 
     Raises:
         MissingExtra: transformers is not installed.
         BadInput: there is none.
     """
     try:
-        return imported(who, "transformers").CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        return getattr(imported(who, "transformers"), kind).from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, TypeError) as error:
         if isinstance(error, MissingExtra):
             raise

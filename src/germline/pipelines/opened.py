@@ -7,11 +7,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
+import torch
 from torch import Tensor, nn
 
 from germline.core import digest
 from germline.core.errors import BadInput
-from germline.pipelines.files import clip_tokenizer, first_line, imported, json_of, part
+from germline.pipelines.files import first_line, imported, json_of, part, tokenizer
 from germline.pipelines.process import Process, process_of
 
 WHO = "A pipeline"
@@ -23,6 +24,7 @@ CLASSES: dict[Kind, tuple[str, ...]] = {  # the network's class, then those of t
     "sdxl": ("UNet2DConditionModel", "CLIPTextModel", "CLIPTextModelWithProjection"),
     "sd3": ("SD3Transformer2DModel", "CLIPTextModelWithProjection", "CLIPTextModelWithProjection"),
 }
+THIRD = ("text_encoder_3", "tokenizer_3")  # T5 of Stable Diffusion 3, which may have none
 SUFFIXES = (".json", ".txt", ".safetensors")
 SHIPPED = {"emoji": Path(__file__).parent / "embedded" / "emoji"}  # pipelines that lie in the package, by name
 
@@ -78,8 +80,8 @@ class NetworkConfig(Protocol):
 class Opened:
     """A pipeline's parts, float32, frozen, in evaluation, on the CPU; never changed in place.
 
-    Of Stable Diffusion 3 the third text encoder, T5, is left out: it was trained to do without, and five billion weights serve a few
-    prompts.
+    Of Stable Diffusion 3 the third text encoder, T5, is not among the parts: five billion weights that serve a few prompts are opened
+    when prompts are to be encoded, and let go (``texts.told``).
 
     Attributes:
         kind: the family. Stable Diffusion 2 has the parts of 1, and is "sd1".
@@ -91,6 +93,7 @@ class Opened:
         text_encoders: CLIP's.
         process: the noise that the network was trained on.
         zeros: whether the empty prompt is all zeros, as XL may be told (``force_zeros_for_empty_prompt``).
+        third: whether T5 is used: the folder has it, and its ``model_index.json`` names it.
     """
 
     kind: Kind
@@ -102,6 +105,7 @@ class Opened:
     text_encoders: tuple[nn.Module, ...]
     process: Process
     zeros: bool = False
+    third: bool = False
 
     @property
     def factor(self) -> int:
@@ -163,15 +167,14 @@ def place(source: Path | str) -> Path | str:
 
 def content(folder: Path) -> str:
     """Return the sha256 of the names and contents of the files that count: configuration, words, and the plain safetensors."""
-    files = [path for path in sorted(folder.rglob("*")) if path.suffix in SUFFIXES and not _variant(path) and _counts(path, folder)]
+    used = {*_FOLDERS, "scheduler"} - (set() if third(folder) else {*THIRD})
+    files = [path for path in sorted(folder.rglob("*")) if path.suffix in SUFFIXES and not _variant(path) and _counts(path, folder, used)]
     return digest.of_json({str(path.relative_to(folder)): digest.of_path(path) for path in files})
 
 
-def _counts(path: Path, folder: Path) -> bool:
+def _counts(path: Path, folder: Path, used: set[str]) -> bool:
     inside = path.relative_to(folder).parts
-    parts = ("unet", "transformer", "vae", "scheduler")
-    clip = ("tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2")
-    return inside == ("model_index.json",) or inside[0] in (*parts, *clip)
+    return inside == ("model_index.json",) or inside[0] in used
 
 
 def _variant(path: Path) -> bool:
@@ -198,6 +201,7 @@ def _opened(folder: Path, content: str) -> Opened:
         encoders,
         process_of(WHO, folder / "scheduler" / "scheduler_config.json"),
         zeros_for_nothing(WHO, folder),
+        third(folder),
     )
     channels, given = made.latent_shape()[0], made.vae.config.latent_channels
     if channels != given:
@@ -206,16 +210,36 @@ def _opened(folder: Path, content: str) -> Opened:
 
 
 def speaking(who: str, kind: Kind, folder: Path) -> tuple[tuple[object, ...], tuple[nn.Module, ...]]:
-    """Return the tokenizers and the text encoders in a pipeline's folder; errors begin with ``who`` asks.
+    """Return CLIP's tokenizers and text encoders in a pipeline's folder; errors begin with ``who`` asks.
 
     Raises:
         BadInput: one of them is not there, or is of another class.
     """
     encoders = CLASSES[kind][1:]
     after = ["", "_2"][: len(encoders)]
-    tokenizers = tuple(clip_tokenizer(who, folder / f"tokenizer{suffix}") for suffix in after)
+    tokenizers = tuple(tokenizer(who, "CLIPTokenizer", folder / f"tokenizer{suffix}") for suffix in after)
     inner = [folder / f"text_encoder{suffix}" for suffix in after]
     return tokenizers, tuple(part(who, "transformers", name, path) for name, path in zip(encoders, inner, strict=True))
+
+
+def third(folder: Path) -> bool:
+    """Return whether the pipeline in a folder speaks through T5 too: its ``model_index.json`` names it, and it is there.
+
+    To do without it, as Stable Diffusion 3 was trained to, let the index say ``"text_encoder_3": [null, null]``, as diffusers writes it.
+    """
+    index = json_of(WHO, folder / "model_index.json")
+    named = all(index.get(name, [None, None]) != [None, None] for name in THIRD)
+    return named and KINDS.get(str(index.get("_class_name"))) == "sd3" and all((folder / name).is_dir() for name in THIRD)
+
+
+def t5(who: str, folder: Path, dtype: torch.dtype) -> tuple[object, nn.Module]:
+    """Return the third tokenizer and text encoder in a folder of Stable Diffusion 3.
+
+    Raises:
+        BadInput: they cannot be opened.
+    """
+    encoder, words = (folder / name for name in THIRD)
+    return tokenizer(who, "T5TokenizerFast", words), part(who, "transformers", "T5EncoderModel", encoder, dtype)
 
 
 def zeros_for_nothing(who: str, folder: Path) -> bool:
@@ -235,4 +259,4 @@ def _downloaded(name: str, revision: str | None) -> Path:
         ) from error
 
 
-_FOLDERS = ("unet", "transformer", "vae", "tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2")
+_FOLDERS = ("unet", "transformer", "vae", "tokenizer", "tokenizer_2", "text_encoder", "text_encoder_2", *THIRD)

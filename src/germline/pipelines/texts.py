@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from germline.pipelines.device import best, on
 from germline.pipelines.files import imported
-from germline.pipelines.opened import KINDS, WHO, Kind, Opened
+from germline.pipelines.opened import KINDS, WHO, Kind, Opened, t5
 
 NULL = ""  # the empty prompt: what condition drop trains on, and what guidance sets against a prompt
 ADDED = ("text_embeds", "time_ids")  # what XL is told beside the prompt
@@ -20,38 +21,86 @@ def told(opened: Opened, prompts: Sequence[str], size: int | None = None) -> dic
     """Return one row a prompt of everything the network is told, by its own names, float32 on the CPU.
 
     ``encoder_hidden_states``; of XL also ``text_embeds`` and ``time_ids`` (the image has ``size`` pixels a side, the pipeline's own when
-    not given, and nothing was cropped); of Stable Diffusion 3 ``pooled_projections``, and zeros where T5's words would be. ``NULL`` is
-    all zeros where XL was trained so, and is then the same for condition drop and guidance.
+    not given, and nothing was cropped); of Stable Diffusion 3 ``pooled_projections``, and zeros where T5's words would be if it has none.
+    ``NULL`` is all zeros where XL was trained so, and is then the same for condition drop and guidance.
     """
-    distinct = sorted({*prompts})  # the empty one first
-    rows = words(opened.kind, opened.network, opened.tokenizers, opened.text_encoders, opened.zeros, distinct)
-    number = {prompt: place for place, prompt in enumerate(distinct)}
-    order = torch.tensor([number[prompt] for prompt in prompts])
-    out = {name: values[order] for name, values in rows.items()}
-    if opened.kind == "sdxl":
-        side = float(opened.size if size is None else size)
-        out["time_ids"] = torch.tensor([side, side, 0, 0, side, side]).repeat(len(prompts), 1)
-    return out
+    return Speaker(opened, size)(prompts)
 
 
-def words(
-    kind: Kind, network: nn.Module, tokenizers: Sequence[object], encoders: Sequence[nn.Module], zeros: bool, prompts: Sequence[str]
-) -> dict[str, Tensor]:
-    """Return what distinct prompts say, one row each, without the size of an image; the empty prompt, if any, must come first.
+class Speaker:
+    """``told`` for who asks often: diffusers' own code is put together once, T5 stays open, and the empty prompt is encoded once."""
 
-    It is encoded by itself: to the bit the same, whatever prompts are beside it.
+    def __init__(self, opened: Opened, size: int | None = None) -> None:
+        self._kind, self._side = opened.kind, float(opened.size if size is None else size)
+        third = opened.folder if opened.third else None
+        self._words = Words(opened.kind, opened.network, opened.tokenizers, opened.text_encoders, opened.zeros, third)
+
+    def __call__(self, prompts: Sequence[str]) -> dict[str, Tensor]:
+        """Return one row a prompt."""
+        distinct = sorted({*prompts})  # the empty one first
+        rows = self._words(distinct)
+        number = {prompt: place for place, prompt in enumerate(distinct)}
+        order = torch.tensor([number[prompt] for prompt in prompts])
+        out = {name: values[order] for name, values in rows.items()}
+        if self._kind == "sdxl":
+            out["time_ids"] = torch.tensor([self._side, self._side, 0, 0, self._side, self._side]).repeat(len(prompts), 1)
+        return out
+
+    def encoders(self) -> Sequence[nn.Module]:
+        """Return what encodes: a caller may keep them on the device over many calls."""
+        return self._words.encoders()
+
+
+class Words:
+    """What distinct prompts say, without the size of an image.
+
+    The empty prompt is encoded by itself, once: to the bit the same, whatever prompts are beside it. T5, where ``third`` is the folder
+    that has it, is opened by the first call: in float32 on the CPU (19 GB of the real one's 4.8 billion weights), and on a card in bf16,
+    which it was trained in.
     """
-    empty = [NULL] if NULL in prompts else []
-    rest = [prompt for prompt in prompts if prompt != NULL]
-    batches = [rest[start : start + BATCH] for start in range(0, len(rest), BATCH)]
-    pipeline = _pipeline(kind, network, tokenizers, encoders)
-    with torch.inference_mode(), on(best(), *encoders):
-        parts = [_encoded(pipeline, kind, batch) for batch in ([empty] if empty else []) + batches]
-    rows = {name: torch.cat([part[name] for part in parts]).clone() for name in parts[0]}
-    if zeros and empty:
-        for values in rows.values():
-            values[0] = 0
-    return rows
+
+    def __init__(
+        self,
+        kind: Kind,
+        network: nn.Module,
+        tokenizers: Sequence[object],
+        encoders: Sequence[nn.Module],
+        zeros: bool,
+        third: Path | None = None,
+    ) -> None:
+        self._kind, self._network, self._zeros, self._third = kind, network, zeros, third
+        self._tokenizers, self._encoders = [*tokenizers], [*encoders]
+        self._pipeline: object = None
+        self._empty: dict[str, Tensor] | None = None
+
+    def __call__(self, prompts: Sequence[str]) -> dict[str, Tensor]:
+        """Return one row a prompt; the empty prompt, if any, must come first."""
+        encoders = self.encoders()
+        rest = [prompt for prompt in prompts if prompt != NULL]
+        with torch.inference_mode(), on(best(), *encoders):
+            parts = [_encoded(self._pipeline, self._kind, rest[start : start + BATCH]) for start in range(0, len(rest), BATCH)]
+            if NULL in prompts:
+                if self._empty is None:
+                    self._empty = _encoded(self._pipeline, self._kind, [NULL])
+                parts = [self._empty, *parts]
+        rows = {name: torch.cat([part[name] for part in parts]).clone() for name in parts[0]}
+        if self._zeros and NULL in prompts:
+            for values in rows.values():
+                values[0] = 0
+        return rows
+
+    def encoders(self) -> Sequence[nn.Module]:
+        """Return CLIP's and, where there is one, T5, opened now at the latest."""
+        if self._pipeline is None:
+            self._open()
+        return self._encoders
+
+    def _open(self) -> None:
+        if self._third is not None:
+            tokenizer, encoder = t5(WHO, self._third, torch.bfloat16 if best().type == "cuda" else torch.float32)
+            self._tokenizers.append(tokenizer)
+            self._encoders.append(encoder)
+        self._pipeline = _pipeline(self._kind, self._network, self._tokenizers, self._encoders)
 
 
 def arguments(rows: dict[str, Tensor]) -> dict[str, Tensor | dict[str, Tensor]]:
@@ -82,5 +131,5 @@ def _pipeline(kind: Kind, network: nn.Module, tokenizers: Sequence[object], enco
     elif kind == "sdxl":
         parts |= {"unet": network, "add_watermarker": False}
     else:
-        parts |= {"transformer": network, "text_encoder_3": None, "tokenizer_3": None}
+        parts = {"transformer": network, "text_encoder_3": None, "tokenizer_3": None, **parts}
     return getattr(imported(WHO, "diffusers"), name)(**parts)
