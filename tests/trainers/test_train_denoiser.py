@@ -64,6 +64,7 @@ def killer(after):
 @pytest.mark.parametrize("after", [16, 48, 96])
 def test_killed_and_resumed_is_the_same_to_the_bit(ctx, monkeypatch, precision, optimiser, after):
     trainer, ctx = replace(SMALL, optimiser=optimiser), replace(ctx, execution=Execution(precision))
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 1e9)  # however busy the machine is
     whole = trainer.arrays(trainer(ctx.data.real, None, ctx))
     assert not (ctx.scratch / training.CHECKPOINT).exists()
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable
@@ -11,22 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from germline.core import digest
-from germline.core.atomic import replacing
 from germline.core.context import Context
-from germline.core.errors import BadInput, GermlineError
+from germline.core.errors import BadInput
 from germline.core.pool import Pool
 from germline.diffusion.denoiser import Denoising, mean_one, weighted_mean
 from germline.diffusion.ema import Ema
 from germline.diffusion.model import ClassModel
 from germline.diffusion.optimiser import Optimiser
+from germline.trainers import checkpoint
 from germline.trainers.batches import Examples, batch_of, order_of
-
-CHECKPOINT, CHECKPOINT_SECONDS = "train.safetensors", 10.0
+from germline.trainers.checkpoint import CHECKPOINT, CHECKPOINT_SECONDS
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,18 +70,18 @@ class Training:
         weight = mean_one(torch.from_numpy(data.log_weight)).float()
         objective = self.model.objective
         denoising = Denoising(self.model.network, objective, budget.precision)
-        checkpoint = ctx.scratch / CHECKPOINT
-        done, saved, order = self.load(checkpoint, budget.key), time.monotonic(), order_of(data, ctx)
+        file = ctx.scratch / CHECKPOINT
+        done, saved, order = self.load(file, budget.key), time.monotonic(), order_of(data, ctx)
         with ctx.progress(what, budget.images) as advance:
             advance(min(done * budget.batch, budget.images))
             for step in range(done, steps):
                 seen = range(step * budget.batch, min((step + 1) * budget.batch, budget.images))
                 batch = batch_of(data, seen, step, objective, budget.drop, budget.flip, ctx, order)
                 loss = weighted_mean(denoising.loss(batch.x0, batch.eps, batch.sigma, batch.condition), weight[batch.rows])
-                _finite(loss.item(), step, steps, budget)
+                checkpoint.finite(budget.who, loss.item(), step, steps, budget.learning_rate, budget.precision)
                 self.step(loss, step, budget.rate(step, steps))
                 if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    self.save(checkpoint, budget.key, step + 1)
+                    self.save(file, budget.key, step + 1)
                     saved = time.monotonic()
                 advance(len(seen))
 
@@ -98,22 +94,12 @@ class Training:
 
     def save(self, path: Path, key: str, done: int) -> None:
         """Write the state after ``done`` steps; ``key`` says of which training."""
-        state = {name: value.contiguous() for name, value in self._state().items()}
-        with replacing(path) as temporary:
-            save_file(state, temporary, {"germline": digest.canonical({"done": done, "key": key})})
+        checkpoint.write(path, key, done, self._state())
 
     def load(self, path: Path, key: str) -> int:
         """Take up the state that ``save`` wrote, and return the steps done: 0 if there is none, or it is another training's."""
-        if not path.exists():
-            return 0
-        with safe_open(path, "pt") as file:
-            about = json.loads(file.metadata()["germline"])
-            if about["key"] != key:
-                return 0
-            with torch.no_grad():
-                for name, value in self._state().items():
-                    value.copy_(file.get_tensor(name))
-        return int(about["done"])
+        found = checkpoint.read(path, key, self._state())
+        return found.done if found else 0
 
     def _state(self) -> dict[str, Tensor]:
         """Return the tensors themselves, not copies."""
@@ -140,13 +126,3 @@ def checked(data: Pool, ctx: Context, who: str) -> Pool:
 def identity_of(data: Pool) -> tuple[str, str, str]:
     """Return digests of the rows, conditions and log-weights that are trained on."""
     return digest.of_array(data.origin), digest.of_array(data.condition), digest.of_array(data.log_weight)
-
-
-def _finite(loss: float, step: int, steps: int, budget: Budget) -> None:
-    if not math.isfinite(loss):
-        other = " or precision='fp32'" if budget.precision == "bf16" else ""
-        raise GermlineError(
-            f"{budget.who}: the loss is {loss} at step {step + 1} of {steps}."
-            f" Use a lower learning_rate (now {budget.learning_rate}){other},"
-            " and look at the log-weights: one row far above the rest acts like a higher rate."
-        )

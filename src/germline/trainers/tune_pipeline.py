@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from germline.core import digest, seeds
 from germline.core.context import Context
 from germline.core.digest import OF_NO_CONSEQUENCE
-from germline.core.errors import BadInput, GermlineError
+from germline.core.errors import BadInput
 from germline.core.pool import Pool
 from germline.core.progress import silent
 from germline.diffusion.denoiser import weighted_mean
@@ -29,12 +29,13 @@ from germline.pipelines.process import Process
 from germline.pipelines.processes import Processes, processes
 from germline.pipelines.texts import arguments
 from germline.pipelines.tuned import EMA, Tuned, full, restored, stored
+from germline.trainers.checkpoint import CHECKPOINT, CHECKPOINT_SECONDS, finite
 from germline.trainers.previews import Previews
 from germline.trainers.tuning import Tuning, share
 from germline.trainers.tuning_rows import Latents, Seen, TuningRows, WeightNorm
 
-WHO, CHECKPOINT = "TunePipeline", "train.safetensors"
-CHECKPOINT_SECONDS, CHECKPOINT_SHARE = 10.0, 0.05  # at most that often, and at most that share of the time
+WHO = "TunePipeline"
+CHECKPOINT_SHARE = 0.05  # of the time at the most
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class TunePipeline:
         precision: what frozen weights lie in and products are computed in; "auto" is the run's. Trained weights are always float32.
         checkpointing: compute activations twice instead of keeping them.
         eight_bit: keep AdamW's momenta in 8 bits.
-        cached: encode images and prompts once; else anew in every step, which is slower and needs no memory for them.
+        cached: encode images and prompts once; else anew in every step: slower, with VAE and text encoders on the device all along.
         size: pixels a side that images are trained at; the pipeline's own when not given.
         previews: prompts that are drawn during training, beside the record, to look at.
         preview_every: images seen between two previews; 0 is none.
@@ -170,9 +171,8 @@ class TunePipeline:
             averages = {name: torch.from_numpy(np.array(mean[name])).to(device) for name in parameters}  # in the order of the weights
         if self.checkpointing:
             network.enable_gradient_checkpointing()  # type: ignore[operator]
-        rate = self.learning_rate or (1e-5 if self.lora is None else 1e-4)
         scaled = precision == "fp16"
-        tuning = Tuning(parameters, averages, rate, self.weight_decay, self.ema, before is None, self.clip, scaled, self.eight_bit)
+        tuning = Tuning(parameters, averages, self.rate, self.weight_decay, self.ema, before is None, self.clip, scaled, self.eight_bit)
         return network, tuning
 
     def _before(self, opened: Opened, previous: Tuned | None) -> Tuned | None:
@@ -201,7 +201,7 @@ class TunePipeline:
         done, saved = tuning.load(checkpoint, key), time.monotonic()
         group.together()  # nobody writes the checkpoint before all have read it
         progress = silent if group.rank else ctx.progress
-        with progress(f"generation {ctx.generation}: train", self.images) as advance:
+        with rows.encoders(), progress(f"generation {ctx.generation}: train", self.images) as advance:
             advance(min(done * self.batch, self.images))
             for step in range(done, steps):
                 places = range(step * self.batch, min((step + 1) * self.batch, self.images))
@@ -212,7 +212,7 @@ class TunePipeline:
                     tuning.add(loss)
                     total += loss.detach()
                 rate = share(step, steps, self.warm_up, self.schedule)
-                self._finite(tuning.step(total, rate, step, group), step, steps, precision)
+                finite(WHO, tuning.step(total, rate, step, group), step, steps, self.rate, precision)
                 if not group.rank:
                     previews.after(places, network, tuning, precision)
                     if time.monotonic() - saved > every:
@@ -222,14 +222,10 @@ class TunePipeline:
                         every = max(CHECKPOINT_SECONDS, (saved - begun) / CHECKPOINT_SHARE)
                 advance(len(places))
 
-    def _finite(self, loss: float, step: int, steps: int, precision: str) -> None:
-        if not math.isfinite(loss):
-            rate = self.learning_rate or (1e-5 if self.lora is None else 1e-4)
-            other = "" if precision == "fp32" else " or precision='fp32'"
-            raise GermlineError(
-                f"{WHO}: the loss is {loss} at step {step + 1} of {steps}. Use a lower learning_rate (now {rate}){other},"
-                " and look at the log-weights: one row far above the rest acts like a higher rate."
-            )
+    @property
+    def rate(self) -> float:
+        """The learning rate in use."""
+        return self.learning_rate or (1e-5 if self.lora is None else 1e-4)
 
     def _fits(self, opened: Opened) -> None:
         if self.lora is None and opened.kind != "sd1":

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from germline.core import digest
-from germline.core.atomic import replacing
 from germline.core.errors import MissingExtra
 from germline.diffusion.ema import Ema
 from germline.pipelines.processes import Processes
+from germline.trainers import checkpoint
 
 BETAS = (0.9, 0.999)  # of AdamW, as the example trainings of diffusers
 
@@ -110,36 +106,22 @@ class Tuning:
                     self.parameters[name].copy_(weights)
 
     def save(self, path: Path, key: str, done: int) -> None:
-        """Write the state after ``done`` steps; ``key`` says of which training. One file, one metadata key."""
+        """Write the state after ``done`` steps; ``key`` says of which training."""
         tensors, numbers = self._momenta()
-        state = {**self._weights(), **tensors}
-        about: dict[str, digest.Json] = {"done": done, "key": key, "numbers": {**numbers}, "scaler": self._scaler.state_dict()}
-        with replacing(path) as temporary:
-            save_file(
-                {name: value.detach().cpu().contiguous() for name, value in state.items()}, temporary, {"germline": digest.canonical(about)}
-            )
+        checkpoint.write(path, key, done, {**self._weights(), **tensors}, {"numbers": {**numbers}, "scaler": self._scaler.state_dict()})
 
     def load(self, path: Path, key: str) -> int:
         """Take up the state that ``save`` wrote, and return the steps done: 0 if there is none, or it is another training's."""
-        if not path.exists():
+        found = checkpoint.read(path, key, self._weights())
+        if found is None:
             return 0
-        with safe_open(path, "pt") as file:
-            about = json.loads(file.metadata()["germline"])
-            if about["key"] != key:
-                return 0
-            with torch.no_grad():
-                for name, value in self._weights().items():
-                    value.copy_(file.get_tensor(name))
-            names = {f"optimiser.{name}.": parameter for name, parameter in self.parameters.items()}
-            for whole in file.keys():  # noqa: SIM118  a safetensors file is no dict
-                if prefix := next((prefix for prefix in names if whole.startswith(prefix)), None):
-                    tensor = file.get_tensor(whole).to(self._device)
-                    self._optimiser.state[names[prefix]][whole.removeprefix(prefix)] = tensor
-            for whole, number in about["numbers"].items():
-                prefix = next(prefix for prefix in names if whole.startswith(prefix))
-                self._optimiser.state[names[prefix]][whole.removeprefix(prefix)] = number
-        self._scaler.load_state_dict(about["scaler"])
-        return int(about["done"])
+        names = {f"optimiser.{name}.": parameter for name, parameter in self.parameters.items()}
+        momenta = {whole: tensor.to(self._device) for whole, tensor in found.tensors.items()}
+        for whole, value in {**momenta, **cast(dict[str, float], found.more["numbers"])}.items():
+            prefix = next(prefix for prefix in names if whole.startswith(prefix))
+            self._optimiser.state[names[prefix]][whole.removeprefix(prefix)] = value
+        self._scaler.load_state_dict(cast(dict[str, object], found.more["scaler"]))
+        return found.done
 
     def _weights(self) -> dict[str, Tensor]:
         """Return the tensors themselves, not copies."""

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal, cast
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from germline.core import digest
 from germline.core.context import Context
 from germline.core.pool import Pool
 from germline.diffusion.denoiser import mean_one
+from germline.pipelines.device import best, on
 from germline.pipelines.latents import encoded
 from germline.pipelines.opened import Opened, open_pipeline
-from germline.pipelines.texts import NULL, told
-from germline.trainers.batches import rows_of
+from germline.pipelines.texts import NULL, Speaker, told
+from germline.trainers.batches import order_of, rows_of
 
 WeightNorm = Literal["mean_one", "count"]
+AT_ONCE = 8  # images encoded: encoding everything beforehand should take no more memory than training does
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +46,12 @@ class Latents:
     base: Path | str
     revision: str | None
     size: int
+    version: ClassVar[int] = 2  # other batches, and so the last bits
 
     def __call__(self, pool: Pool, ctx: Context) -> Float32[np.ndarray, "n f"]:
         """Return (n, 2 * channels * height * width) float32."""
         opened = open_pipeline(self.base, self.revision)
-        laws = [torch.stack(encoded(opened, images, self.size), 1) for images in pool.images.blocks(64)]
+        laws = [torch.stack(encoded(opened, images, self.size), 1) for images in pool.images.blocks(AT_ONCE)]
         values: np.ndarray = torch.cat(laws).flatten(1).numpy()
         return values
 
@@ -61,19 +65,25 @@ class TuningRows:
         self._opened, self._data, self._latents, self._drop, self._ctx = opened, data, latents, drop, ctx
         self._weight = weights(torch.from_numpy(data.log_weight), norm)
         self._laws = torch.from_numpy(ctx.features(latents, data)) if cached else None
-        self._texts = Texts(opened, [str(prompt) for prompt in np.unique(data.condition)], latents.size, ctx) if cached else None
+        texts = Texts(opened, [str(prompt) for prompt in np.unique(data.condition)], latents.size, ctx) if cached else None
+        self._told = texts or Speaker(opened, latents.size)
+        self._order = order_of(data, ctx)
+
+    def encoders(self) -> AbstractContextManager[None]:
+        """Keep what encodes in every step on the device inside; nothing does where all was encoded before."""
+        vae = cast(nn.Module, self._opened.vae)
+        return on(best(), vae, *self._told.encoders()) if isinstance(self._told, Speaker) else nullcontext()
 
     def at(self, places: range) -> Seen:
         """Return the rows that training sees at these places, counted from its start."""
-        rows = rows_of(places, len(self._data), lambda number: self._ctx.rng("train/order", number).permutation(len(self._data)))
+        rows = rows_of(places, len(self._data), self._order)
         shape = self._opened.latent_shape(self._latents.size)
         random = [self._ctx.rng("train/row", place) for place in places]
         uniform, drop = np.stack([one.random(2) for one in random]).T
         fresh, eps = (torch.from_numpy(np.stack([one.standard_normal(shape, np.float32) for one in random])) for _ in range(2))
         mean, std = self._law(rows, shape)
         prompts = [NULL if lost else str(prompt) for lost, prompt in zip(drop < self._drop, self._data.condition[rows], strict=True)]
-        texts = told(self._opened, prompts, self._latents.size) if self._texts is None else self._texts(prompts)
-        return Seen(rows, mean + std * fresh, eps, self._opened.process.training_time(uniform), texts, self._weight[rows])
+        return Seen(rows, mean + std * fresh, eps, self._opened.process.training_time(uniform), self._told(prompts), self._weight[rows])
 
     def _law(self, rows: Int[np.ndarray, " b"], shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
         if self._laws is None:
