@@ -5,8 +5,8 @@
     python benchmarks/audit_share.py [OUT] --emoji EMOJI   # the shipped text-to-image model in a chain, as a second domain
 
 Each draw is a pool of fresh real rows and made ones of one generator. Four generators are known; the others were never used to choose the
-rule. A second table leaves each of five networks out in turn, the rest being known. Prints Markdown tables; draws lie in OUT/*.json, so the same
-command goes on where it was killed.
+rule. A second table leaves each of five networks out in turn, the rest being known. Prints Markdown tables; draws lie in OUT/*.json, so
+the same command goes on where it was killed.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from germline.core.seeds import rng
 from germline.data import emoji, fashion_mnist
 
 DRAWS, SHARES = 50, (0.0, 0.01, 0.05, 0.1, 0.5)
-FASHION = (("unet", "unet-unguided", "narrow-edm", "eps-ancestral"), ("mlp", "redifine", "neon", "collapsed"))
+FASHION = (("unet", "unet-unguided", "narrow-edm", "eps-ancestral"), ("mlp", "redifine", "neon", "replace-2"))
 APART = ("unet", "narrow-edm", "eps-ancestral", "mlp", "redifine")  # networks that share no weights
 EMOJI = (
     ("constant-1 gen 0", "constant-2 gen 0", "drop-2 gen 0", "schedule-2 gen 0"),

@@ -3,7 +3,7 @@
     python benchmarks/share_generators.py [OUT [NAME ...]]
 
 OUT (runs/audit-share) gets NAME.npy, 800 images of each; the runs lie in OUT/runs, of which `replace` is that of
-`germline run replace --generations 3`. Killed, the same command goes on.
+`germline run replace --generations 2`. Killed, the same command goes on.
 """
 
 import sys
@@ -39,10 +39,10 @@ LOOPS = {
     "mlp": ("mlp", lambda: chain_of_diffusion(N, setup=MLP), 0, None),
     "redifine": ("redifine", lambda: redifine(N, setup=REDIFINE), 1, None),
     "neon": ("neon", lambda: neon(N, setup=Setup(images=4_800)), 1, "replace"),
-    "collapsed": ("replace", lambda: replacing(2_000), 3, None),
+    "replace-2": ("replace", lambda: replacing(2_000), 2, None),
 }
 UNGUIDED = Denoised(N, guidance_scale=1.0, solver="heun", steps=8)  # the network of "unet"
-NAMES = ("unet", "unet-unguided", "narrow-edm", "eps-ancestral", "mlp", "redifine", "neon", "collapsed")
+NAMES = ("unet", "unet-unguided", "narrow-edm", "eps-ancestral", "mlp", "redifine", "neon", "replace-2")
 
 
 def make(name, out, data):

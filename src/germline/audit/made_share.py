@@ -16,6 +16,7 @@ from germline.core.errors import BadInput
 
 GENERATORS = 3  # known ones below which the spread between generators is not estimated
 SPREAD = 0.3  # the least standard deviation of the visibility of generators, in normal deviates
+MOST = 1.5  # the most visibility that is reckoned with: known ones that all stand out say nothing of how well another may hide
 PENALTY, ROUNDS, LARGEST, GRID = 1.0, 500, 6.0, 65  # of the regression; of a standardised feature; steps of a rate
 DOUBT = 0.01  # the error of the tests for what no share explains
 
@@ -67,9 +68,9 @@ class Detector:
     made rows flagged, P = (1 - s) F + s T. The lower end takes T = 1: no generator can break it. The upper end takes the least T that is
     reckoned with: each known generator in turn is left out of the fit, and its visibility is v = the least of Phi^-1(T) - Phi^-1(F) over
     thresholds; that of a generator never seen is above m - t_{K-1} sqrt(1 + 1/K) max(spread, 0.3), the prediction bound for one more from
-    a normal law (error 2.5 %), and T >= Phi(v + Phi^-1(F)). P and F have Clopper and Pearson's intervals, Bonferroni's correction over
-    thresholds (error 1.25 % an end); the interval holds at every threshold at once. The estimate is the median over thresholds of
-    (P - F) / (T - F) with the mean visibility, within the interval.
+    a normal law (error 2.5 %), of which no more than 1.5 is trusted, and T >= Phi(v + Phi^-1(F)). P and F have Clopper and Pearson's
+    intervals, Bonferroni's correction over thresholds (error 1.25 % an end); the interval holds at every threshold at once. The estimate
+    is the median over thresholds of (P - F) / (T - F) with the mean visibility, within the interval.
 
     The share cannot be told, in this order, where there are fewer than 3 generators; their spread reaches visibility 0; the thresholds
     contradict each other, or fewer rows are flagged than among real ones; the pool, or its rows below the real median, hold more that is
@@ -110,7 +111,7 @@ class Detector:
         if len(values) < GENERATORS:
             return None
         factor = float(stdtrit(len(values) - 1, (1 + self.confidence) / 2)) * np.sqrt(1 + 1 / len(values))
-        return float(values.mean()), float(values.mean() - factor * max(float(values.std(ddof=1)), SPREAD))
+        return float(values.mean()), min(MOST, float(values.mean() - factor * max(float(values.std(ddof=1)), SPREAD)))
 
     def share(self, pool: Float[np.ndarray, "m d"]) -> MadeShare:
         """Return the interval of the made share of a pool, whose generator may be none of the known ones.
