@@ -29,7 +29,9 @@ class RunFlags:
         seed: of every random draw.
         preset: the scale: "embedded" takes minutes, "paper" is what the paper states.
         stop_on: stop after the generation whose verdict is this, and name the best one; running again without it goes on.
-            Unclear is no alarm: something is certainly worse, and no second measure agrees.
+            Unclear is no alarm: something is certainly worse, and no second measure agrees. Hacked: where prompts' best images are chosen
+            by scorers, one that chose nothing fell twice in a row, beyond its noise.
+        held_out: scorers that choose nothing (see docs/scorers.md), measured beside those that a recipe chooses by.
         rollback: start from the best generation of this run, with this recipe from there on.
         dry_run: print parts, rows, images, bytes and a time estimate, and stop.
         accept_drift: go on although library versions changed since the run began.
@@ -40,7 +42,8 @@ class RunFlags:
     generations: int = 5
     seed: int = 0
     preset: str = "embedded"
-    stop_on: tuple[Literal["collapsing", "diverging", "unclear"], ...] = ()
+    stop_on: tuple[Literal["collapsing", "diverging", "unclear", "hacked"], ...] = ()
+    held_out: tuple[str, ...] = ()
     rollback: Path | None = None
     dry_run: bool = False
     accept_drift: bool = False

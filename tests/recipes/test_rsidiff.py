@@ -1,6 +1,7 @@
 """RSIDiff and its baseline: what the flags compose, and two rounds of real pipelines with every published scorer."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -10,11 +11,14 @@ import pytest
 from germline import registry
 from germline.cli import main
 from germline.core.errors import BadInput
+from germline.data.emoji_files import GROUPS
 from germline.loop import Loop
-from germline.mixers import First
+from germline.mixers import First, Given, Replace
+from germline.pipelines.opened import SHIPPED as SHIPPED_FOLDERS
+from germline.recipes.preference_setup import FirstRound, Scoring
 from germline.recipes.rsidiff import SHIPPED, embedded, rsidiff, sd3
 from germline.recipes.sft import embedded as sft
-from germline.selectors import Preference, Then, Uniform
+from germline.selectors import Capped, Preference, Then, Top, Uniform, Voted
 
 pytest.importorskip("peft", reason="extra: t2i")
 
@@ -41,6 +45,56 @@ def test_each_part_may_be_left_out(flags, selector):
     assert bool(made.weighters) == (flags.get("weights") != "none")
     assert made.founder == embedded().founder
     assert made.sampler == embedded().sampler
+
+
+def test_scores_are_combined_as_the_flags_say():
+    plain = embedded().selector
+    assert (plain.mode, plain.weights, plain.floors, plain.cap, plain.allow_fewer) == ("rank_sum", None, None, 1, False)
+    told = Scoring(score_weights=(2.0, 1.0), floors=(0.2, 0.1), floors_are="quantiles", allow_fewer=True)
+    made = embedded(scorers=("dual_encoder", "realness"), combine="thresholds", cap=2, scoring=told).selector
+    assert made == Preference(48, ("dual_encoder", "realness"), "thresholds", (2.0, 1.0), (0.2, 0.1), "quantiles", 2, True)
+    with pytest.raises(BadInput, match="floors go with thresholds"):
+        embedded(combine="thresholds")
+
+
+def test_a_random_choice_obeys_the_cap_where_prompts_have_more_images_than_it():
+    assert embedded(choose="random").selector == Uniform(48)
+    several = replace(SHIPPED, images_a_prompt=4)
+    assert embedded(choose="random", setup=several).selector == Capped(Uniform(48), 1)
+    assert embedded(choose="random", cap=4, setup=several).selector == Uniform(48)
+
+
+@pytest.mark.parametrize(
+    ("weights", "distance", "scaled"), [("mse", "mse", False), ("l2", "l2", False), ("mse_scaled", "mse", True), ("l2_scaled", "l2", True)]
+)
+def test_distances_are_named_with_their_scale(weights, distance, scaled):
+    (weighter,) = embedded(weights=weights).weighters
+    assert (weighter.distance, weighter.extractor.scaled) == (distance, scaled)
+
+
+def test_latent_space_filtering_reads_the_bases_network_and_labels_by_groups_of_emoji():
+    made = embedded(choose="lsf")
+    first, probe = made.scorers
+    assert first.name == "dual_encoder"
+    assert (probe.groups, probe.scorer.fit_on, probe.name) == (GROUPS, "judge", "confidence")
+    assert {space.path for space in probe.scorer.spaces} == {SHIPPED_FOLDERS["emoji"]}
+    assert made.selector == Then(replace(embedded().selector, n=192), Top(48, "confidence"))
+
+
+def test_a_redifine_schedule_goes_with_it():
+    made = embedded(choose="farthest", setup=replace(SHIPPED, guidance_schedule="exp_floor", guidance_scale=4.0, condition_drop=0.2))
+    assert made.sampler.sampler.guidance_scale.kind == "exp_floor"
+    assert made.trainer.condition_drop == 0.2
+
+
+def test_votes_are_of_a_pool():
+    with pytest.raises(BadInput, match="--ratings are of the images in --pool; give it too"):
+        FirstRound(ratings="votes.csv")
+    assert isinstance(embedded().mixer, Replace)
+    made = embedded(first=FirstRound("mine", "votes.csv", rated_from=3))
+    assert made.mixer == Given(Replace())
+    assert made.selector == Voted(Preference(48, ("ratings",), "thresholds", floors=(3,), allow_fewer=True), embedded().selector)
+    assert embedded(first=FirstRound("mine")).selector == embedded().selector, "without votes the scorers choose"
 
 
 def test_the_baseline_sees_as_many_rows_a_round_of_the_first_rounds_images():

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Int
 from safetensors.numpy import load_file
 
@@ -17,6 +16,9 @@ from germline.core import digest, sealed
 from germline.core.errors import BadInput, GermlineError
 from germline.core.pool import Pool, Source
 from germline.core.splits import Splits
+
+if TYPE_CHECKING:
+    import pyarrow as pa  # thirty megabytes of memory, which a training alone does without
 
 CHOICE, MODEL, IMAGES, ROWS, RECORD = "choice.parquet", "model.safetensors", "samples.npy", "samples.parquet", "record.json"
 Restore = Callable[[Mapping[str, np.ndarray]], object]
@@ -58,7 +60,7 @@ class Generation:
     @cached_property
     def samples(self) -> Pool:
         """S_g, its images memory-mapped; the column ``attempt`` counts how often a row was drawn."""
-        rows = pq.read_table(self.path / ROWS)
+        rows = read_table(self.path / ROWS)
         columns = {name: column_of(rows, name) for name in rows.column_names if name != "condition"}
         return Pool.of(Source.open(self.path / IMAGES), column_of(rows, "condition"), self.number, columns)
 
@@ -77,7 +79,7 @@ class Generation:
         """
         if not self.training_known:
             raise BadInput(f"What generation {self.number} was trained on is unknown: it was adopted without --train.")
-        return pq.read_table(self.path / CHOICE)
+        return read_table(self.path / CHOICE)
 
     def training(self, data: Splits) -> Pool:
         """Return T_g: the chosen rows in order of choice, with log-weights and scores."""
@@ -91,7 +93,8 @@ class Generation:
         origin = np.stack([column_of(table, "generation"), column_of(table, "row")], axis=1)
         known = ("generation", "row", "condition", "log_weight", "reason")
         columns = {name: column_of(table, name) for name in table.column_names if name not in known}
-        sources = {**data.real.sources, **{g.number: g.samples.sources[g.number] for g in self.earlier}}
+        given = {} if data.given is None else data.given.sources
+        sources = {**data.real.sources, **given, **{g.number: g.samples.sources[g.number] for g in self.earlier}}
         used = {int(g): sources[int(g)] for g in np.unique(origin[:, 0])}
         return Pool(used, origin, column_of(table, "condition"), column_of(table, "log_weight"), columns)
 
@@ -114,6 +117,13 @@ class Generation:
         """Return the training budget of this generation in images, where the trainer reports it."""
         seen = self.record.get("images_seen")
         return seen if isinstance(seen, int) else None
+
+
+def read_table(file: Path) -> pa.Table:
+    """Return the table in a Parquet file."""
+    import pyarrow.parquet as pq
+
+    return pq.read_table(file)
 
 
 def column_of(table: pa.Table, name: str) -> np.ndarray:

@@ -17,6 +17,7 @@ from germline.core.errors import BadInput
 Rows: TypeAlias = Int[np.ndarray, " rows"] | Sequence[int]
 REAL = -1
 UNKNOWN = -2  # rows of an adopted training set that match no image of the chain
+GIVEN = -3  # rows of a user's own pool, which no generation made and no split holds; what they are is the user's to know
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +91,8 @@ class Images:
 class Pool:
     """A batch, one row a sample. Never changed in place: every method returns a new pool that shares the images.
 
-    ``origin`` is (generation, row in that generation's source); real rows have generation -1 and count the data set's rows; -2 is unknown.
+    ``origin`` is (generation, row in that generation's source); real rows have generation -1 and count the data set's rows; -2 is unknown,
+    -3 the row of a pool that the user gave.
     ``condition`` is a class (int64) or a prompt (text). ``log_weight`` is un-normalised; -inf leaves a row out.
     ``columns`` holds named numbers, one a row: a score lies in the column with its scorer's name.
 

@@ -21,7 +21,8 @@ class Splits:
     """A data set as the loop sees it; the four pools share one source, so a real row keeps its number everywhere.
 
     ``real`` is R, the loop's. ``reserve`` holds fresh rows. ``judge`` is for whatever is fitted to measure or to filter
-    (classifier, probe, PCA). ``held_out`` is for evaluation only: nothing is ever fitted on it.
+    (classifier, probe, PCA). ``held_out`` is for evaluation only: nothing is ever fitted on it. ``given`` is no split and no data of
+    theirs: images of the user's own, with a source of their own, that a recipe may train on.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Splits:
     reserve: Pool
     judge: Pool
     held_out: Pool
+    given: Pool | None = None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -43,6 +45,10 @@ class Splits:
         for name in NAMES:
             pool: Pool = getattr(self, name)
             parts[name] = [digest.of_array(pool.origin), digest.of_array(pool.condition)]
+        if self.given is not None:
+            columns: dict[str, digest.Json] = {name: digest.of_array(column) for name, column in self.given.columns.items()}
+            images: list[digest.Json] = [source.digest for source in self.given.sources.values()]
+            parts["given"] = [digest.of_array(self.given.origin), digest.of_array(self.given.condition), columns, images]
         return digest.of_json(parts)
 
 

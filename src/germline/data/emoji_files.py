@@ -19,6 +19,7 @@ from germline.data.places import cache_folder
 
 EMBEDDED = Path(__file__).parent / "embedded" / "emoji.npz"
 ROUNDS = EMBEDDED.with_name("emoji_rounds.parquet")  # prompts of the loop: scripts/make_emoji_prompts.py
+GROUPS = EMBEDDED.with_name("emoji_groups.parquet")  # the group of each of them and of each caption: scripts/make_emoji_groups.py
 EMBEDDED_SIZE = 32
 LARGEST = 64  # pixels a side at which two of the styles are drawn
 FLAGS, COMPONENT = 9, 2  # groups of emojibase: flags say little by their captions; components are hair and skin alone

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from germline.core.errors import BadInput
 from germline.core.evidence import Evidence
 from germline.core.measurement import Measurement
-from germline.core.pool import UNKNOWN
+from germline.core.pool import GIVEN, UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,6 @@ class RealShare:
             BadInput: the origin of some row is unknown.
         """
         training = evidence.training
-        if strange := int((training.generation == UNKNOWN).sum()):
+        if strange := int(np.isin(training.generation, (UNKNOWN, GIVEN)).sum()):
             raise BadInput(f"RealShare: the origin of {strange} of {len(training)} rows of T_g is unknown, so their real share is, too.")
         return [Measurement("real_share", float(training.real.mean()), of="training", n=len(training))]

@@ -5,16 +5,15 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, cast
 
-from germline.core.protocols import Sampler, Selector, Trainer
+from germline.core.protocols import Sampler, Trainer
 from germline.core.recipe import Recipe
 from germline.data.emoji_files import ROUNDS
 from germline.diffusion.model import ClassModel
-from germline.features import EfficientNetLite0, VAELatents
-from germline.mixers import Replace
+from germline.features import VAELatents
 from germline.recipes.chain_setup import EMOJI, TEXT_TO_IMAGE, ChainSetup
+from germline.recipes.preference_setup import NONE_GIVEN, SCORING, Choose, FirstRound, Scoring
 from germline.samplers import Rounds
 from germline.scorers.absent import present
-from germline.selectors import Farthest, Preference, Then, Uniform
 from germline.trainers import Import, TunePipeline
 from germline.weighters import DistributionWeight
 
@@ -40,15 +39,17 @@ def rsidiff(
     n: int = 5_000,
     kept: int = 300,
     scorers: tuple[str, ...] = PAPER_SCORERS,
-    choose: Literal["preference", "random", "farthest"] = "preference",
-    combine: Literal["rank_sum", "z_score", "pareto"] = "rank_sum",
+    choose: Choose = "preference",
+    combine: Literal["rank_sum", "z_score", "thresholds", "pareto"] = "rank_sum",
     cap: int = 1,
-    weights: Literal["mse", "l2", "none"] = "mse",
+    weights: Literal["mse", "l2", "mse_scaled", "l2_scaled", "none"] = "mse",
     beta: float | None = 35.0,
     sigma2: float | None = 2.0,
     weight_norm: Literal["count", "mean_one"] = "count",
     prompts: str | None = None,
     template: str | None = None,
+    scoring: Scoring = SCORING,
+    first: FirstRound = NONE_GIVEN,
     setup: ChainSetup = SD14,
 ) -> Recipe[ClassModel]:
     """RSIDiff: each round's model draws images of new prompts; the next is it, fine-tuned on those that scorers like best together.
@@ -61,26 +62,32 @@ def rsidiff(
         n: prompts a round.
         kept: images that are trained on.
         scorers: what is preferred: names, NAME:WEIGHTS, ratings:FILE of votes, an address, or module:function (see docs/scorers.md).
-        choose: the best by the scorers; at random, without a cap; or of the better half those that lie far from each other (ours).
-        combine: how scorers are combined: ranks or z-scores added, or fronts that no image beats.
+        choose: the best by the scorers; at random; or of the better half those that lie far from each other, or that a probe of the base
+            puts most surely into their prompt's group (latent-space filtering; both are ours).
+        combine: how scorers are combined: ranks or z-scores added, floors for each, or fronts that no image beats.
         cap: images a prompt at most.
-        weights: distance to the base's samples: mean squared difference, length of the difference, or no weights.
+        weights: distance to the base's samples: mean squared difference, length of the difference, of latents as the VAE gives them or as
+            the network is given them (scaled), or no weights. beta = 35 and sigma2 = 2 can be meant for "mse" only.
         beta: distance up to which a row counts whole; left out, it and sigma2 are calibrated on generation 0.
         sigma2: beyond it, the distance in which the weight falls by e.
         weight_norm: divide the weighted loss by the number of rows (the paper), or scale the weights to a mean of 1.
         prompts: a file of germline prompts rounds; "emoji" is shipped; else the captions of the real rows, in their order.
         template: what each prompt is put into in place of {noun}.
+        scoring: how scores are combined.
+        first: your own images and votes in round 1.
         setup: pipeline, fine-tuning, sampler.
     """
-    told = tuple(present(name) for name in scorers)
-    space, tune = VAELatents(setup.source(), setup.revision, setup.pixels), cast(TunePipeline, setup.trainer())
+    told, each = tuple(present(name) for name in scorers), setup.images_a_prompt
+    scaled, distance = weights.endswith("_scaled"), cast(Literal["mse", "l2"], weights.removesuffix("_scaled"))
+    space, tune = VAELatents(setup.source(), setup.revision, setup.pixels, scaled), cast(TunePipeline, setup.trainer())
+    best = scoring.preference(kept, tuple(one.name for one in told), combine, cap)
     return Recipe(
         source="arXiv 2502.09963",
         founder=cast(Trainer[ClassModel], Import(setup.source(), setup.revision)),
-        mixer=Replace(),
-        scorers=told if choose != "random" else (),
-        weighters=() if weights == "none" else (DistributionWeight(space, beta, sigma2, weights),),
-        selector=_chosen(choose, Preference(kept, tuple(one.name for one in told), combine, cap=cap), n * min(cap, setup.images_a_prompt)),
+        mixer=first.mixer(),
+        scorers=scoring.scorers(choose, told, setup),
+        weighters=() if weights == "none" else (DistributionWeight(space, beta, sigma2, distance),),
+        selector=first.selector(kept, cap, scoring.chosen(choose, best, n * min(cap, each), each)),
         trainer=cast(Trainer[ClassModel], replace(tune, weight_norm=weight_norm)),
         sampler=rounds_of(setup.sampler(n), prompts, template),
     )
@@ -90,14 +97,6 @@ def rounds_of(sampler: Sampler[ClassModel], prompts: str | None, template: str |
     """Return the sampler of new prompts in every generation."""
     file = None if prompts is None else ROUNDS if prompts == "emoji" else Path(prompts).expanduser()
     return Rounds(sampler, file, template)
-
-
-def _chosen(choose: Literal["preference", "random", "farthest"], best: Preference, offered: int) -> Selector:
-    if choose == "random":
-        return Uniform(best.n)
-    if choose == "farthest":
-        return Then(replace(best, n=max(best.n, offered // 2)), Farthest(best.n, EfficientNetLite0()))
-    return best
 
 
 embedded = partial(rsidiff, n=384, kept=48, scorers=("dual_encoder",), beta=None, sigma2=None, prompts="emoji", setup=SHIPPED)

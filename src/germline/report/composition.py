@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from html import escape
 
 from germline.core.digest import Json
-from germline.core.pool import REAL, UNKNOWN
+from germline.core.pool import GIVEN, REAL, UNKNOWN
 from germline.report.arms import Arm, Group
 from germline.report.figures import Figure, bar, generation_axis, layout
 from germline.report.origins import counts, origin_name
 from germline.report.text import count
 
-REAL_COLOUR, UNKNOWN_COLOUR = "#7d8894", "#c9ced4"
+REAL_COLOUR, UNKNOWN_COLOUR, GIVEN_COLOUR = "#7d8894", "#c9ced4", "#3b7f77"
 OLDEST, NEWEST = (253, 208, 162), (140, 45, 4)  # made rows: light is old, dark is new
 
 
@@ -41,6 +41,8 @@ def colour(made: int, last: int) -> str:
         return REAL_COLOUR
     if made == UNKNOWN:
         return UNKNOWN_COLOUR
+    if made == GIVEN:
+        return GIVEN_COLOUR
     part = made / last if last else 1.0
     return "#{:02x}{:02x}{:02x}".format(*(round(old + part * (new - old)) for old, new in zip(OLDEST, NEWEST, strict=True)))
 
@@ -52,7 +54,8 @@ def training_text(arm: Arm) -> str:
         return "unknown"
     size, real = sum(rows.values()), rows.get(REAL, 0)
     strange = f", {_percent(rows[UNKNOWN], size)} of unknown origin" if UNKNOWN in rows else ""
-    return f"{count(size)} rows, {_percent(real, size)} real{strange}"
+    given = f", {_percent(rows[GIVEN], size)} of the given pool" if GIVEN in rows else ""
+    return f"{count(size)} rows, {_percent(real, size)} real{strange}{given}"
 
 
 def _composition(arm: Arm, last: int) -> Composition:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from germline.core.pool import REAL, UNKNOWN
+from germline.core.pool import GIVEN, REAL, UNKNOWN
 from germline.report.arms import Arm, Group
 from germline.report.composition import Composition
 from germline.report.composition import colour as made_colour
@@ -30,7 +30,7 @@ DASHES: tuple[str | tuple[int, tuple[float, ...]], ...] = (
     (0, (3, 1.2, 1, 1.2, 1, 1.2)),
 )
 REAL_DASH = (0, (3, 2.5))
-HATCHES = {REAL: "////", UNKNOWN: "...."}
+HATCHES = {REAL: "////", UNKNOWN: "....", GIVEN: "xxxx"}
 PAPER = "#ffffff"
 
 

@@ -5,11 +5,11 @@ from math import nan
 import numpy as np
 
 from germline.core.generation import Generation, column_of
-from germline.core.pool import REAL, UNKNOWN
+from germline.core.pool import GIVEN, REAL, UNKNOWN
 
 
 def counts(generation: Generation) -> dict[int, int]:
-    """Return how many rows of T_g each generation made, in order; -1 are the real ones, -2 of unknown origin. Nothing if T_g is unknown."""
+    """Return how many rows of T_g each generation made, in order; -1 are real, -2 of unknown origin, -3 given. None if T_g is unknown."""
     if not generation.training_known:
         return {}
     chosen = column_of(generation.choice, "generation")[column_of(generation.choice, "order") >= 0]
@@ -20,9 +20,9 @@ def counts(generation: Generation) -> dict[int, int]:
 def real_share(generation: Generation) -> float:
     """Return the share of real rows in T_g; NaN if T_g, or the origin of some of its rows, is unknown."""
     rows = counts(generation)
-    return rows.get(REAL, 0) / sum(rows.values()) if rows and UNKNOWN not in rows else nan
+    return rows.get(REAL, 0) / sum(rows.values()) if rows and not {UNKNOWN, GIVEN} & set(rows) else nan
 
 
 def origin_name(made: int) -> str:
     """Return where a row came from, in words."""
-    return {REAL: "real", UNKNOWN: "unknown origin"}.get(made, f"generation {made}")
+    return {REAL: "real", UNKNOWN: "unknown origin", GIVEN: "the given pool"}.get(made, f"generation {made}")

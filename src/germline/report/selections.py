@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 
 from germline.core.generation import column_of
-from germline.core.pool import UNKNOWN, Pool
+from germline.core.pool import GIVEN, UNKNOWN, Pool
 from germline.report.arms import Arm, Group
 from germline.report.grids import label
 from germline.report.origins import origin_name
@@ -131,7 +131,7 @@ def _mean(values: np.ndarray) -> str:
 
 
 def _real(pool: Pool) -> str:
-    return "unknown" if (pool.generation == UNKNOWN).any() else f"{100 * float(pool.real.mean()):.0f} %"
+    return "unknown" if np.isin(pool.generation, (UNKNOWN, GIVEN)).any() else f"{100 * float(pool.real.mean()):.0f} %"
 
 
 def _age(pool: Pool, generation: int) -> str:

@@ -23,12 +23,13 @@ from germline.scorers.http import Http
 from germline.scorers.image_reward import ImageReward
 from germline.scorers.pick_score import PickScore
 from germline.scorers.ratings import Ratings
+from germline.scorers.realness import Realness
 from germline.scorers.safety import Safety
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-Made = Aesthetic | ClipScore | DualEncoder | HPS | Http | ImageReward | PickScore | Ratings | Safety
+Made = Aesthetic | ClipScore | DualEncoder | HPS | Http | ImageReward | PickScore | Ratings | Realness | Safety
 
 
 def _hps(release: Literal["v2", "v2.1"]) -> Callable[[str], HPS]:
@@ -47,6 +48,12 @@ def _pick_score(where: str) -> PickScore:
 def _image_reward(where: str) -> ImageReward:
     weights = hub.file("ImageReward", where or "THUDM/ImageReward", "ImageReward.pt")
     return ImageReward(weights, _words(weights, where, hub.BERT), sizes=blip.sizes_beside(weights))
+
+
+def _realness(where: str) -> Realness:
+    if where:
+        raise BadInput(f"The realness scorer of emoji is shipped and takes no weights, but was given {where!r}; leave it out.")
+    return Realness()
 
 
 def _dual_encoder(held_out: bool) -> Callable[[str], DualEncoder]:
@@ -73,6 +80,7 @@ KINDS: Mapping[str, Callable[[str], Made]] = {
     "imagereward": _image_reward,
     "pickscore": _pick_score,
     "ratings": lambda where: Ratings(Path(where).expanduser()),
+    "realness": _realness,
     "safety": lambda where: Safety(Path(where).expanduser()),
 }
 

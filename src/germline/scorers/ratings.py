@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,16 +9,15 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from jaxtyping import Float64
 from PIL import Image
 
 from germline.core import foreign
 from germline.core.context import Context
 from germline.core.errors import BadInput
-from germline.core.pool import Pool
+from germline.core.pool import GIVEN, REAL, Pool
 from germline.core.scores import pair_of
+from germline.core.tables import number, table
 
 Key = tuple[int | None, int] | str
 WHOSE = {"row": "row", "image": "image", "file": "file_name"}
@@ -57,16 +54,17 @@ class Ratings:
 
     def __call__(self, pool: Pool, ctx: Context) -> Float64[np.ndarray, " n"]:
         """Return one rating a row."""
+        out = self.found(pool)
+        if (lacking := np.flatnonzero(np.isnan(out))).size and self.missing is None:
+            raise BadInput(
+                f"Ratings: {self.path} has no {self.column} for {_named(pool, int(lacking[0]))}; rate it, or say what it gets: missing=0."
+            )
+        return np.where(np.isnan(out), np.float64(0 if self.missing is None else self.missing), out)
+
+    def found(self, pool: Pool) -> Float64[np.ndarray, " n"]:
+        """Return one rating a row, NaN where the table has none."""
         rated = self._rated(pool.images.shape[3])
-        out = np.empty(len(pool))
-        for row, keys in enumerate(self._keys(pool, rated)):
-            found = next((rated[key] for key in keys if key in rated), self.missing)
-            if found is None:
-                raise BadInput(
-                    f"Ratings: {self.path} has no {self.column} for {_named(pool, row)}; rate it, or say what it gets: missing=0."
-                )
-            out[row] = found
-        return out
+        return np.array([next((rated[key] for key in keys if key in rated), math.nan) for keys in self._keys(pool, rated)], np.float64)
 
     def _keys(self, pool: Pool, rated: Mapping[Key, float]) -> list[tuple[Key, ...]]:
         """Return what each row may be called in the table."""
@@ -80,21 +78,21 @@ class Ratings:
     def _rated(self, channels: int) -> dict[Key, float]:
         """Return the ratings by what they are of."""
         out: dict[Key, float] = {}
-        for number, line in enumerate(table(self.path)):
-            where = f"{self.path} entry {number}"
+        for place, line in enumerate(table(self.path)):
+            where = f"{self.path} entry {place}"
             if lacking := [name for name in (WHOSE[self.by], self.column) if line.get(name) in (None, "")]:
                 raise BadInput(f"Ratings: {where} lacks {lacking[0]}; it has {', '.join(line) or 'nothing'}.")
             key = self._key(line, where, channels)
             if key in out:
                 raise BadInput(f"Ratings: {where} rates {line[WHOSE[self.by]]} again; give each one number, such as the mean.")
-            out[key] = _number(line[self.column], where)
+            out[key] = number(line[self.column], where)
         return out
 
     def _key(self, line: Mapping[str, object], where: str, channels: int) -> Key:
         value = line[WHOSE[self.by]]
         if self.by == "row":
             generation = line.get("generation")
-            return None if generation in (None, "") else int(_number(generation, where)), int(_number(value, where))
+            return None if generation in (None, "") else int(number(generation, where)), int(number(value, where))
         if self.by == "image":
             return str(value).lower()
         picture = self.path.parent / str(value)
@@ -105,41 +103,7 @@ class Ratings:
         return pair_of(pixels.reshape(*pixels.shape[:2], channels), "")[0]
 
 
-def table(path: Path) -> list[dict[str, object]]:
-    """Return the entries of a CSV, Parquet, JSON or JSONL file.
-
-    Raises:
-        BadInput: it is of no such kind, or damaged.
-    """
-    try:
-        if path.suffix == ".csv":
-            with path.open(newline="", encoding="utf-8-sig") as file:
-                return [dict(line) for line in csv.DictReader(file)]
-        if path.suffix == ".parquet":
-            return list(pq.read_table(path).to_pylist())
-        if path.suffix in (".json", ".jsonl"):
-            text = path.read_text(encoding="utf-8")
-            found = json.loads(text) if path.suffix == ".json" else [json.loads(line) for line in text.splitlines() if line.strip()]
-            if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-                raise BadInput(f"Ratings: {path} must be a list of objects.")
-            return found
-    except (pa.ArrowException, OSError, ValueError, csv.Error) as error:
-        if isinstance(error, BadInput):
-            raise
-        raise BadInput(f"Ratings: {path} cannot be read: {str(error).splitlines()[0]}.") from error
-    raise BadInput(f"Ratings: {path} is of no known kind; give .csv, .parquet, .json or .jsonl.")
-
-
-def _number(value: object, where: str) -> float:
-    try:
-        number = float(str(value))
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise BadInput(f"Ratings: {where} holds {value!r} where a number should be.")
-    return number
-
-
 def _named(pool: Pool, row: int) -> str:
     generation, number = pool.origin[row].tolist()
-    return f"row {number} of {'the real data' if generation == -1 else f'generation {generation}'}"
+    whose = {REAL: "the real data", GIVEN: "the given pool"}.get(generation, f"generation {generation}")
+    return f"row {number} of {whose}"

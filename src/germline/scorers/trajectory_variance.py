@@ -65,7 +65,7 @@ class TrajectoryVariance(Generic[Made]):
             if generation == REAL:
                 continue
             if generation < 0:
-                raise BadInput(f"TrajectoryVariance: row {here[0]} is of unknown origin, so its trajectory cannot be run again.")
+                raise BadInput(f"TrajectoryVariance: row {here[0]} was not made by this chain, so its trajectory cannot be run again.")
             out[here] = self._of(pool.take(here), generation, ctx)
         return out
 

@@ -2,6 +2,7 @@
 
 from germline.selectors.among import Among
 from germline.selectors.best_of import BestOf
+from germline.selectors.capped import Capped
 from germline.selectors.centre_matching import CentreMatching
 from germline.selectors.densest import Densest
 from germline.selectors.farthest import Farthest
@@ -15,10 +16,12 @@ from germline.selectors.then import Then
 from germline.selectors.threshold_decay import ThresholdDecay
 from germline.selectors.top import Top
 from germline.selectors.uniform import Uniform
+from germline.selectors.voted import Voted
 
 __all__ = [
     "Among",
     "BestOf",
+    "Capped",
     "CentreMatching",
     "Densest",
     "Farthest",
@@ -32,4 +35,5 @@ __all__ = [
     "ThresholdDecay",
     "Top",
     "Uniform",
+    "Voted",
 ]

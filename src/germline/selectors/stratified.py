@@ -7,7 +7,7 @@ from jaxtyping import Int64
 
 from germline.core.context import Context
 from germline.core.errors import BadInput
-from germline.core.pool import REAL, Pool
+from germline.core.pool import GIVEN, REAL, Pool
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Stratified:
             rows = np.flatnonzero(pool.generation == generation)
             quota = self.n // len(generations) + (place < self.n % len(generations))
             if len(rows) < quota:
-                source = "the real data" if generation == REAL else f"generation {generation}"
+                source = {REAL: "the real data", GIVEN: "the given pool"}.get(int(generation), f"generation {generation}")
                 raise BadInput(
                     f"Stratified needs {quota} rows of each source for n = {self.n}, but {source} offers {len(rows)};"
                     " lower n or let the sampler make more."

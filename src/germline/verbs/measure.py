@@ -1,18 +1,21 @@
 """Metrics over finished generations."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
-from germline import registry
+from germline import registry, standard
 from germline.core.errors import BadInput
 from germline.core.progress import bars
-from germline.core.protocols import Extractor, Metric
+from germline.core.protocols import Extractor, Metric, Scorer
 from germline.features import PCA
 from germline.features.named import extractor as extractor_of
 from germline.measure import measure as measure_generation
 from germline.metrics import Coverage, Entropy, Frechet, Generalisation, LatentStatistics, statistics
 from germline.metrics.frechet import comparable, statistics_of
 from germline.report.terminal import print_measurements
+from germline.scorers import Ratings
+from germline.scorers.named import scorer as scorer_of
 from germline.verbs.arguments import Paths, print_json, run_folders
 
 
@@ -23,6 +26,8 @@ def measure(
     real: Path | None = None,
     write_real: Path | None = None,
     of: Literal["held_out", "real"] = "held_out",
+    held_out: tuple[str, ...] = (),
+    votes: str | None = None,
     again: bool = False,
     json: bool = False,
 ) -> None:
@@ -36,6 +41,8 @@ def measure(
       germline measure runs/demo --extractor efficientnet --pca 64
       germline measure runs/big --extractor inception:weights-inception-2015-12-05-6726825d.pth --real cifar10-32x32.npz
       germline measure runs/big --extractor dinov2:facebook/dinov2-small --write-real held_out.npz
+      germline measure runs/rsidiff --held-out pickscore imagereward
+      germline measure runs/rsidiff --votes votes.parquet,by=image
 
     Args:
         runs: run folders, or folders that hold some.
@@ -45,6 +52,9 @@ def measure(
         real: an .npz of real images' statistics (mu, sigma), as clean-fid and EDM write them, to measure the Frechet distance against.
         write_real: write such a file of one run's real images, instead of measuring.
         of: the real images of --write-real: the held-out ones, or those that the loop trains on.
+        held_out: scorers that chose nothing (see docs/scorers.md): their means, and their rank correlation with those that chose.
+        votes: people's ratings of samples, TABLE or TABLE,by=image|file|row, 1 keep and 0 reject: whether they agree with what is called a
+            hallucination, and with the scorers.
         again: measure everything anew.
         json: print JSON.
     """
@@ -55,7 +65,7 @@ def measure(
         return
     for path in folders:
         opened = registry.open_run(path)
-        metrics = _metrics(opened, space, real)
+        metrics = [*_metrics(opened, space, real, [scorer_of(name) for name in held_out]), *_of_votes(opened, votes)]
         if space is not None and real is not None:
             _check(opened, space, real)
         rows = [
@@ -79,12 +89,16 @@ def _space(name: str | None, pca: int | None, asked: str | None) -> Extractor | 
     return found if pca is None else PCA(found, dims=pca)
 
 
-def _metrics(opened: registry.Run, space: Extractor | None, real: Path | None) -> list[Metric]:
+def _metrics(opened: registry.Run, space: Extractor | None, real: Path | None, held_out: Sequence[Scorer]) -> list[Metric]:
     if space is None:
-        return registry.metrics_for(opened.data, opened.recipe)
+        return registry.metrics_for(opened.data, opened.recipe, held_out)
     if real is not None:
         return [Frechet(space, real)]
     return [Frechet(space), Coverage(space), Entropy(space), Generalisation(space), LatentStatistics(space)]
+
+
+def _of_votes(opened: registry.Run, votes: str | None) -> list[Metric]:
+    return standard.of_votes(opened.recipe, opened.data, cast(Ratings, scorer_of(f"ratings:{votes}"))) if votes else []
 
 
 def _check(opened: registry.Run, space: Extractor, real: Path) -> None:

@@ -18,13 +18,18 @@ from germline.core.verdict import Verdict
 from germline.diffusion.model import ClassModel
 from germline.estimate import estimate
 from germline.flags import Parsed, counted, parse, run_usage, sided
+from germline.hacking import WORD, Fallen, fallen
 from germline.judge import judge
 from germline.loop import Loop
 from germline.measure import measure as measure_generation
+from germline.measure import measured
+from germline.metrics import RankCorrelation
 from germline.pipelines.processes import processes
+from germline.recipes.preference_setup import FirstRound
 from germline.registry import plain
 from germline.report.effective import effective
 from germline.report.terminal import one_line, print_parts, print_verdict
+from germline.scorers.named import scorer as scorer_of
 from germline.verbs.arguments import FOLDER, one_run, print_json
 
 
@@ -46,14 +51,19 @@ def run(arguments: Sequence[str]) -> None:
     names: dict[str, Json] = {"recipe": given.recipe, "kwargs": plain(given.kwargs), "data": plain(given.real_images)}
     names |= registry.packages(given.recipe, given.real_images.data)
     loop = Loop.at(path, recipe, data, seed=flags.seed, names=names, progress=bars, accept_drift=flags.accept_drift)
+    metrics = registry.metrics_for(data, recipe, [scorer_of(name) for name in flags.held_out])
+    if WORD in flags.stop_on and not any(isinstance(metric, RankCorrelation) for metric in metrics):
+        raise BadInput(f"--stop-on {WORD} looks at a scorer that chose nothing, and there is none: name one with --held-out.")
     for generation in loop.run(flags.generations):
-        values = measure_generation(generation, data, registry.metrics_for(data, recipe), progress=bars)
+        values = measure_generation(generation, data, metrics, progress=bars)
         if flags.json:
             print_json({"generation": generation.number, "values": [value.to_json() for value in values]})
         else:
             print(one_line(generation.number, values), flush=True)
+        if WORD in flags.stop_on and (found := fallen([measured(one) for one in (*generation.earlier, generation)], recipe.scorers)):
+            return hacked(path, found, flags.json)
         if (
-            flags.stop_on
+            set(flags.stop_on) - {WORD}
             and generation.number
             and (said := judge(loop.chain, data, generations=generation.number + 1)).word in flags.stop_on
         ):
@@ -66,7 +76,8 @@ def prepared(arguments: Sequence[str]) -> tuple[Parsed, Recipe[ClassModel], Spli
     """Return what the arguments say, with what they leave to the data or a pipeline settled; the recipe; the data."""
     given = parse(arguments[0], arguments[1:])
     kwargs, of = sided(given.kwargs, given.real_images)
-    data = of.load()
+    kwargs = {key: value.settled() if isinstance(value, FirstRound) else value for key, value in kwargs.items()}
+    data = registry.with_given(kwargs, of)
     settled = replace(given, kwargs=counted(kwargs, data), real_images=of)
     return settled, registry.function_of(given.recipe)(**settled.kwargs), data
 
@@ -87,6 +98,19 @@ def stopped(path: Path, said: Verdict, json: bool) -> None:
         return print_json({"stopped": said.to_json()})
     print_verdict(str(path), said)
     print(f"\nStopped: {said.word}. The best generation is {said.best}: germline best {quote(str(path))} --out DIR")
+    _go_on(path)
+
+
+def hacked(path: Path, found: Fallen, json: bool) -> None:
+    """Say that a held-out scorer's fall ended the run, and where to go back to."""
+    if json:
+        return print_json({"stopped": found.to_json()})
+    print(f"\nStopped: {WORD}. {found.text()} It is highest in generation {found.best}.")
+    print(f"Take that one: germline fork {quote(str(path))} --generation {found.best} --out NEW.")
+    _go_on(path)
+
+
+def _go_on(path: Path) -> None:
     print(f"Go on from it with another recipe: germline run RECIPE --rollback {quote(str(path))} --out NEW.")
     print("Run again without --stop-on to go on here.")
 
