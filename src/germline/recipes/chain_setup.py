@@ -12,15 +12,15 @@ from germline.diffusion.model import ClassModel
 from germline.mixers import Replace, Swapped
 from germline.pipelines.lora import Lora
 from germline.pipelines.opened import open_pipeline, place
+from germline.recipes.guidance_setup import GuidanceSetup
 from germline.recipes.pipeline_setup import CARDS, Card, tuner
-from germline.recipes.setup import Setup
 from germline.samplers import Denoised, SamplePipeline
 from germline.theory.guided_gaussian import effective_scale
 from germline.trainers import Base, FineTune, TunePipeline
 
 
 @dataclass(frozen=True)
-class ChainSetup:
+class ChainSetup(GuidanceSetup):
     """How the base is made, fine-tuned and sampled. The defaults are the embedded scale, on the compact U-Net.
 
     Attributes:
@@ -41,13 +41,6 @@ class ChainSetup:
         card: of a pipeline: GB of a graphics card that training must fit: pieces, checkpointing, 8-bit momenta, bf16.
         pixels: of a pipeline: the side that it is trained and sampled at; its own when not given. --size brings the data to it.
         images_a_prompt: samples for each real row, with its class, in the order of the real rows.
-        guidance_scale: s, 1 is none; where a schedule is given, what it begins at.
-        guidance_schedule: how the scale changes during sampling; below, u is the share of the denoising done. exp_floor is
-            1 + (s - 1) exp(-rate u), exp is s exp(-rate u), linear is 1 + (s - 1)(1 - u), interval is s between two noise levels.
-        guidance_rate: of exp_floor and exp.
-        guidance_over: what u counts: solver steps, DDPM's step numbers, or ln sigma.
-        guidance_interval: the noise levels, low and high, between which interval guides.
-        below_one: allow a schedule that falls below 1.
         matched: in place of the schedule, the constant that moves means as it does at this tau (a standard deviation; data lie in [-1, 1]).
         steps: solver steps.
         solver: the numerical method; "own" is a pipeline's own scheduler.
@@ -69,12 +62,6 @@ class ChainSetup:
     card: Literal[12, 16, 24] | None = None
     pixels: int | None = None
     images_a_prompt: int = 1
-    guidance_scale: float = 2.0
-    guidance_schedule: Literal["constant", "exp_floor", "exp", "linear", "interval"] = "constant"
-    guidance_rate: float = 3.0
-    guidance_over: Literal["step", "timestep", "log_sigma"] = "step"
-    guidance_interval: tuple[float, float] = (0.3, 3.0)
-    below_one: bool = False
     matched: float | None = None
     steps: int = 10
     solver: Literal["own", "euler", "heun", "ddim", "ancestral", "dpmpp_2m"] = "dpmpp_2m"
@@ -166,7 +153,7 @@ class ChainSetup:
             n=n * self.images_a_prompt,
             steps=self.steps,
             scheduler=self.solver,
-            guidance_scale=self._guidance(),
+            guidance_scale=self.guidance(),
             images_a_prompt=self.images_a_prompt,
             size=self.pixels,
             base=self.source(),
@@ -179,7 +166,7 @@ class ChainSetup:
             n=n * self.images_a_prompt,
             steps=self.steps,
             solver=self.solver,
-            guidance_scale=self._guidance(),
+            guidance_scale=self.guidance(),
             sigma_min=0.02 if self.network == "unet" else 0.01,
             precision="auto" if self.network == "unet" else "fp32",
             images_a_prompt=self.images_a_prompt,
@@ -188,16 +175,6 @@ class ChainSetup:
     def mixer(self, real_data: float) -> Mixer:
         """Return the mixer that swaps this share of the last samples for the real rows in whose place they were made."""
         return Swapped(real_data, self.images_a_prompt) if real_data else Replace()
-
-    def _guidance(self) -> float | GuidanceSchedule:
-        return Setup(
-            guidance_scale=self.guidance_scale,
-            guidance_schedule=self.guidance_schedule,
-            guidance_rate=self.guidance_rate,
-            guidance_over=self.guidance_over,
-            guidance_interval=self.guidance_interval,
-            below_one=self.below_one,
-        ).guidance()
 
 
 EMBEDDED = ChainSetup()

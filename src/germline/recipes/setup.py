@@ -3,14 +3,13 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from germline.core.errors import BadInput
-from germline.diffusion.guidance_schedule import GuidanceSchedule
+from germline.recipes.guidance_setup import GuidanceSetup
 from germline.samplers import Denoised
 from germline.trainers import TrainDenoiser
 
 
 @dataclass(frozen=True)
-class Setup:
+class Setup(GuidanceSetup):
     """How models are trained and sampled. The defaults are the embedded scale: minutes on two processor cores.
 
     Attributes:
@@ -24,13 +23,6 @@ class Setup:
         ema: decay of the average of the weights that is sampled from; 0 is none.
         label_drop: share of rows trained without their label, so that guidance has something to extrapolate from.
         channels: width at the two resolutions.
-        guidance_scale: w, 1 is none; where a schedule is given, what it begins at.
-        guidance_schedule: how the scale changes during sampling; below, u is the share of the denoising done. exp_floor is
-            1 + (w - 1) exp(-rate u), exp is w exp(-rate u), linear is 1 + (w - 1)(1 - u), interval is w between two noise levels.
-        guidance_rate: of exp_floor and exp.
-        guidance_over: what u counts: solver steps, DDPM's step numbers, or ln sigma.
-        guidance_interval: the noise levels, low and high, between which interval guides.
-        below_one: allow a schedule that falls below 1.
         steps: solver steps. Fewer than 10 feed solver artefacts back into a guided loop.
         solver: the numerical method.
         schedule: the noise levels of the solver: Karras et al., or DDPM's own.
@@ -47,12 +39,6 @@ class Setup:
     ema: float = 0.99
     label_drop: float = 0.1
     channels: tuple[int, int] = (32, 64)
-    guidance_scale: float = 2.0
-    guidance_schedule: Literal["constant", "exp_floor", "exp", "linear", "interval"] = "constant"
-    guidance_rate: float = 3.0
-    guidance_over: Literal["step", "timestep", "log_sigma"] = "step"
-    guidance_interval: tuple[float, float] = (0.3, 3.0)
-    below_one: bool = False
     steps: int = 10
     solver: Literal["euler", "heun", "ddim", "ancestral", "dpmpp_2m"] = "dpmpp_2m"
     schedule: Literal["karras", "ddpm"] = "karras"
@@ -79,21 +65,6 @@ class Setup:
     def sampler(self, n: int) -> Denoised:
         """Return the sampler of ``n`` rows a generation."""
         return Denoised(n=n, steps=self.steps, solver=self.solver, guidance_scale=self.guidance(), schedule=self.schedule, clip=self.clip)
-
-    def guidance(self) -> float | GuidanceSchedule:
-        """Return the guidance scale, or its schedule.
-
-        Raises:
-            BadInput: a field of the schedule out of range.
-        """
-        if self.guidance_schedule == "constant":
-            return self.guidance_scale
-        low, high = self.guidance_interval if self.guidance_schedule == "interval" else (0.0, None)
-        rate = self.guidance_rate if self.guidance_schedule in ("exp_floor", "exp") else 0.0
-        try:
-            return GuidanceSchedule(self.guidance_schedule, self.guidance_scale, rate, self.guidance_over, low, high, self.below_one)
-        except ValueError as error:
-            raise BadInput(f"Guidance: {error}") from error
 
 
 # arXiv 2509.16499, launch scripts: DDPM, eps prediction, fresh weights, 128,000 steps of 128, AdamW 1e-4, ancestral sampling with
