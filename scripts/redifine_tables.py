@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from lsf_tables import Study, opened, text
 
+from germline import captioned
 from germline.core.displacement import Displacement
 from germline.core.intervals import over_seeds, paired
 from germline.diffusion.guidance_schedule import GuidanceSchedule
@@ -267,7 +268,7 @@ def cell(arm: str, seeds: dict[int, Run], last: int, with_unclipped: bool) -> Ce
     """Return what was foretold of an arm, and what came of it."""
     said = [sealed_in(run)["prediction"]["own"] for run in seeds.values()]
     guidance = first_of(seeds).recipe.sampler.guidance_scale
-    ways = [observed(run.chain, run.data) for run in seeds.values()]
+    ways = [course(run) for run in seeds.values()]
     moved = {"displacement": tuple(math.log(way[last] / way[0]) for way in ways)}
     for name in BLIND:
         moved[name] = tuple(math.log(number(run, last, name) / number(run, 0, name)) for run in seeds.values())
@@ -279,6 +280,12 @@ def cell(arm: str, seeds: dict[int, Run], last: int, with_unclipped: bool) -> Ce
         tuple(map(unclipped, seeds.values())) if with_unclipped else (),
         moved,
     )
+
+
+def course(run: Run) -> list[float]:
+    """Return the displacement of every generation, as germline guidance reads it where a caption has one image."""
+    within = sealed_in(run).get("within")
+    return captioned.observed(run.chain, run.data, within["share"]) if within else observed(run.chain, run.data)
 
 
 def number(run: Run, generation: int, name: str) -> float:
