@@ -26,8 +26,8 @@ class Grouped:
     """What ``scorer`` gives where a row's class is the group of its prompt, so that a probe of classes filters captioned images.
 
     ``groups`` is a table (CSV, Parquet, JSON or JSONL) with the columns prompt and group; blanks around a prompt and its case do not
-    count. The classes are the groups that rows of the judge split have. Every scored row's prompt must be of one of them; real rows need
-    not be.
+    count. The classes are the groups that rows of the judge split have. Every scored row's prompt must be of one of them; real rows of
+    none are left out of their splits.
 
     Source: ours; arXiv 2511.12742 filters images with classes.
 
@@ -67,9 +67,8 @@ class Grouped:
                 f" nor for {lacking.size - 1} other rows; add a line for each prompt."
             )
         splits = {name: getattr(ctx.data, name) for name in NAMES}
-        told = {name: replace(split, condition=_labels(split, found, names)) for name, split in splits.items()}
-        judge = told["judge"].take(told["judge"].condition != NONE)
-        data = replace(ctx.data, classes=names, given=None, **{**told, "judge": judge})
+        told = {name: _told(replace(split, condition=_labels(split, found, names))) for name, split in splits.items()}
+        data = replace(ctx.data, classes=names, given=None, **told)
         return np.asarray(self.scorer(replace(pool, condition=labels), replace(ctx, data=data)), np.float64)
 
 
@@ -90,6 +89,10 @@ def read(path: Path, content: str) -> Mapping[str, str]:
     if len(set(found.values())) < 2:
         raise BadInput(f"Grouped: {path} has {len(set(found.values()))} groups, and a probe tells two or more apart.")
     return found
+
+
+def _told(split: Pool) -> Pool:
+    return split.take(split.condition != NONE)
 
 
 def _key(prompt: object) -> str:
