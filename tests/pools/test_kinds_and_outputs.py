@@ -37,7 +37,11 @@ def seen(kind):
     return images
 
 
+CALLS = []
+
+
 def brightness(images, conditions):
+    CALLS.append(len(images))
     return images.reshape(len(images), -1).mean(axis=1)
 
 
@@ -225,6 +229,44 @@ def test_select_to_pictures(pool, tmp_path, capsys, request):
     else:
         assert links == 1
         assert "nothing to link to" in capsys.readouterr().err
+
+
+def test_what_score_made_is_read_back_by_select(tmp_path, capsys):
+    pool, out = of_npz(tmp_path / "pool"), tmp_path / "out"
+    done(capsys, "score", "--pool", pool, "--by", f"{__name__}:brightness", "--out", out)
+    CALLS.clear()
+    done(capsys, "select", "--pool", pool, "--n", 3, "--by", "top", "--score", f"{__name__}:brightness", "--out", out)
+    assert not CALLS
+    done(capsys, "select", "--pool", pool, "--n", 3, "--extractor", "pixels", "--keep-quantile", 0.9, "--out", out)
+    before = {path: path.read_bytes() for path in (out / "rows").iterdir()}
+    done(capsys, "score", "--pool", pool, "--by", "density:pixels", "--out", out)
+    assert {path: path.read_bytes() for path in (out / "rows").iterdir()} == before  # the density that select made
+
+
+def test_support_is_below_0_outside_of_the_real_rows(tmp_path, capsys):
+    draw = np.random.default_rng(0)
+    real, fresh = (np.clip(draw.normal(120, 12, (n, 6, 6)), 0, 255).astype(np.uint8) for n in (900, 100))
+    np.savez(tmp_path / "real.npz", images=real)
+    np.savez(tmp_path / "pool.npz", images=np.concatenate([fresh, fresh[:5] // 4]))
+    flags = ("--real", tmp_path / "real.npz", "--out", tmp_path / "out")
+    done(capsys, "score", "--pool", tmp_path / "pool.npz", "--by", "support:pixels,null=0.05", *flags)
+    table = tables_of(tmp_path / "out")
+    values = np.array([table[n]["support"] for n in range(105)])
+    assert (values[100:] < -0.5).all()
+    assert (values[:100] < 0).mean() < 0.2
+    assert (values[:100] > -0.5).all()
+
+
+def test_clusters_need_no_labels(tmp_path, capsys):
+    draw = np.random.default_rng(0)
+    for name, n in (("real", 300), ("pool", 40)):
+        level = np.where(np.arange(n) % 2, 60, 190)[:, None, None]
+        np.savez(tmp_path / f"{name}.npz", images=np.clip(draw.normal(level, 15, (n, 6, 6)), 0, 255).astype(np.uint8))
+    labelled = np.load(tmp_path / "real.npz")["images"]
+    np.savez(tmp_path / "real.npz", images=labelled, labels=np.arange(300) % 2, classes=np.array(CLASSES))
+    flags = ("--real", tmp_path / "real.npz", "--out", tmp_path / "out")
+    done(capsys, "score", "--pool", tmp_path / "pool.npz", "--by", "confidence:pixels,clusters=2", *flags)
+    assert all(np.isfinite(row["confidence"]) for row in tables_of(tmp_path / "out").values())
 
 
 def test_embeddings_have_no_pictures_to_write(tmp_path, capsys):

@@ -216,6 +216,38 @@ def test_above_the_limit_parts_then_union_and_the_measured_ratio(tmp_path):
         replace(search, how="threshold-decay")(stacked(x), silent)
 
 
+def test_weights_bring_the_mean_of_far_rows_to_that_of_all(tmp_path, monkeypatch):
+    """Most rows lie in one crowd; far rows lie around it. A killed count goes on to the same weights."""
+    draw = np.random.default_rng(6)
+    x = np.concatenate([draw.normal(0, 0.3, (1000, 3)), draw.normal(4, 2, (200, 3))]).astype(np.float32)
+    search, features = Search("farthest", 60, tmp_path, "x"), stacked(x)
+    picks = search(features, silent).rows
+    weights = search.weights(features, picks, silent)
+    owner = np.sqrt(((x[:, None].astype(np.float64) - x[picks]) ** 2).sum(-1)).argmin(axis=1)
+    np.testing.assert_array_equal(weights, np.bincount(owner, minlength=60) / 20)
+    off = np.linalg.norm(np.average(x[picks], axis=0, weights=weights) - x.mean(axis=0))
+    assert off < 0.25 * np.linalg.norm(x[picks].mean(axis=0) - x.mean(axis=0))
+
+    monkeypatch.setattr("germline.pools.unfinished.SECONDS", 0.0)
+    monkeypatch.setattr("germline.pools.spread.COUNTED", 100)
+    from germline.pools import spread
+
+    calls, real = [], spread.nearest
+
+    def dies(query, base):
+        calls.append(len(query))
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return real(query, base)
+
+    monkeypatch.setattr(spread, "nearest", dies)
+    again = replace(search, out=tmp_path / "again")
+    with pytest.raises(KeyboardInterrupt):
+        again.weights(features, picks, silent)
+    np.testing.assert_array_equal(again.weights(features, picks, silent), weights)
+    assert len(calls) == 4 + 9
+
+
 def test_stacked_is_the_array():
     x = np.random.default_rng(3).normal(size=(50, 3)).astype(np.float16)
     kept = [np.arange(10), np.array([0, 2, 7]), np.arange(0)]
@@ -272,6 +304,9 @@ def test_dry_run(capsys, tmp_path, pool):
         (("--n", 0, "--by", "uniform"), "at least 1"),
         (("--n", 3), "in which space"),
         (("--n", 3, "--by", "top"), "needs --score"),
+        (("--n", 3, "--by", "uniform", "--weigh"), "stands for itself"),
+        (("--n", 3, "--by", "uniform", "--keep-quantile", 0.9), "--keep-quantile measures distances"),
+        (("--n", 3, "--by", "top", "--score", "density:pixels", "--extractor", "efficientnet"), "two spaces"),
         (("--n", 3, "--by", "uniform", "--score", "clip"), "goes with --by top"),
         (("--n", 3, "--by", "confidence"), "--real"),
         (("--n", 3, "--extractor", "classifier"), "--real"),
