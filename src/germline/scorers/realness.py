@@ -32,8 +32,8 @@ class Realness:
 
     A logistic regression on what the dual encoder reads of frozen convolutions. It knows the styles noto and twemoji, which the shipped
     model was trained on, and pictures that this model made: **of another generator's pictures it says little, and how little stands in its
-    card**, ``scorers/embedded/README.md``. It is a weak detector to be studied as a scorer, no proof of origin. To choose by it trains a
-    model against it: measure by another.
+    card**, ``scorers/embedded/README.md``. Noise passes for drawn. It is a detector to be studied as a scorer, no proof of origin. To
+    choose by it trains a model against it: measure by another.
 
     Source: ours.
     """
