@@ -101,3 +101,29 @@ def test_too_few_rows_are_refused(rows):
         Known(np.concatenate([rows[0][:50], rows[0][:50]]))
     with pytest.raises(BadInput, match="between 0 and 1"):
         Known(rows[0][:120]).null(0)
+
+
+def test_in_files_and_in_tiles_the_same_is_found_and_a_kill_goes_on(rows, known, tmp_path, monkeypatch):
+    truth, null = known.matches(rows[1][:150]), known.null()
+    monkeypatch.setattr("germline.audit.copies.TILE", 70)
+    monkeypatch.setattr("germline.audit.copies.DESCRIBED", 90)
+    filed = Known(rows[0], folder=tmp_path)
+    np.testing.assert_allclose(filed.null().strangeness, null.strangeness, rtol=1e-6)
+    monkeypatch.setattr("germline.pools.unfinished.SECONDS", 0.0)
+    calls, real = [], Known._closest
+
+    def dies(self, views, proposed, k):
+        calls.append(k)
+        if len(calls) == 100:
+            raise KeyboardInterrupt
+        return real(self, views, proposed, k)
+
+    monkeypatch.setattr(Known, "_closest", dies)
+    with pytest.raises(KeyboardInterrupt):
+        filed.matches(rows[1][:150])
+    again = Known(rows[0], folder=tmp_path)  # its own search is read back
+    assert len(calls) == 100
+    found = again.matches(rows[1][:150])
+    assert len(calls) == 100 + 150 - 64
+    np.testing.assert_array_equal(found.rows, truth.rows)
+    np.testing.assert_allclose(found.strangeness, truth.strangeness, rtol=1e-6)
