@@ -25,7 +25,7 @@ SIDE, BLUR, CELLS = 32, 1.0, 7  # pixels a side that are compared; sigma of the 
 KEPT, AMONG = 40, 3  # candidates that are compared closely; the neighbour whose distance is the yardstick
 CROP = 0.9  # the part of a side that a cropped copy shows
 QUERIES, LEAST = 64, 100  # rows searched at once; real rows that a null of 1 % needs
-TILE, DESCRIBED = 8192, 1024  # known rows that are compared coarsely at once; images that are prepared at once
+TILE, DESCRIBED = 8192, 128  # known rows that are compared coarsely at once; images that are prepared at once
 
 
 class Rows(Protocol):

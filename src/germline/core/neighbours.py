@@ -11,6 +11,7 @@ from jaxtyping import Float, Float32, Float64, Int, Int64
 
 SPARE = 4  # candidates kept beyond k, so that rounding can rarely hide a neighbour
 QUERIES, BASE, ELEMENTS = 512, 4096, 1 << 22  # rows of a tile of distances; numbers held at once in float64
+PIECE = 16 << 20  # bytes of rows that are read at once
 
 
 class Sliceable(Protocol):
@@ -25,7 +26,8 @@ def first_copies(rows: Sliceable) -> Int64[np.ndarray, " n"]:
     """Return for every row the lowest row with the same bytes; a row is its own first copy if it is new. -0.0 equals 0.0."""
     seen: dict[bytes, int] = {}
     out = np.empty(len(rows), np.int64)
-    for block in slices(len(rows), BASE):
+    size = max(1, min(BASE, PIECE // max(1, rows[0:1].nbytes)))
+    for block in slices(len(rows), size):
         array = np.ascontiguousarray(rows[block])
         array = array + 0.0 if array.dtype.kind == "f" else array
         for number, row in enumerate(array, block.start):
