@@ -15,7 +15,7 @@ from germline.core.context import Context
 from germline.core.errors import BadInput
 from germline.core.pool import Pool
 from germline.core.protocols import Scorer
-from germline.core.splits import NAMES
+from germline.core.splits import NAMES, Splits
 from germline.core.tables import table
 
 NONE = -1  # the label of real rows whose prompt is in no group
@@ -68,7 +68,7 @@ class Grouped:
             )
         splits = {name: getattr(ctx.data, name) for name in NAMES}
         told = {name: _told(replace(split, condition=_labels(split, found, names))) for name, split in splits.items()}
-        data = replace(ctx.data, classes=names, given=None, **told)
+        data = Splits(ctx.data.name, names, **told)
         return np.asarray(self.scorer(replace(pool, condition=labels), replace(ctx, data=data)), np.float64)
 
 
