@@ -41,7 +41,8 @@ def part(who: str, library: str, kind: str, folder: Path, dtype: torch.dtype = t
         raise BadInput(f"{who}: the {kind} in {folder} cannot be opened: {first_line(error)} Only safetensors are.") from error
     if absent := sorted(report["missing_keys"]):  # they would have been drawn at random
         raise BadInput(f"{who}: the {kind} in {folder} lacks {len(absent)} of its tensors, first {absent[0]}; save it whole.")
-    frozen: nn.Module = model.to(dtype).eval().requires_grad_(False)
+    cast = model.float() if dtype == torch.float32 else model.to(dtype)  # diffusers warns of any ``to`` with a number format
+    frozen: nn.Module = cast.eval().requires_grad_(False)
     return frozen
 
 
