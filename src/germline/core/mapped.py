@@ -32,7 +32,7 @@ class Mapped(np.ndarray):
 
     def __getitem__(self, rows: object) -> np.ndarray:
         """Return a copy of these rows."""
-        found = self.view(np.ndarray)[rows]  # type: ignore[call-overload]
+        found: np.ndarray = self.view(np.ndarray)[rows]  # type: ignore[call-overload]
         if not (isinstance(found, np.ndarray) and found.flags.owndata):  # a slice is a view, a list of rows is a copy already
             found = np.array(found)
         if self._mapping is not None:
