@@ -41,11 +41,17 @@ def folders(tmp_path):
     return tmp_path
 
 
+def heeding_interrupts():
+    """What is started in the background of a shell inherits that interrupts are ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def started(*words):
     """A process of the command; its address when it serves."""
     command = [sys.executable, "-m", "germline", "vote", *map(str, words), "--port", "0", "--no-browser", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, preexec_fn=heeding_interrupts, **pipes) as process:
         line = process.stdout.readline()
         assert line, process.stderr.read()
         try:
@@ -76,7 +82,7 @@ def test_votes_outlive_a_kill_of_the_command(folders):
         assert after == before
         assert sum(len(showing["answers"]) for showing in after["showings"]) == 10
         process.send_signal(signal.SIGINT)
-        assert process.wait() == 130
+        assert process.wait(timeout=60) == 130
         assert "Nothing is lost: run the same command to go on" in process.stderr.read()
 
 
