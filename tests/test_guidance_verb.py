@@ -252,7 +252,7 @@ def test_the_verb_never_changes_a_prediction(opened, capsys):
 def test_a_scale_beyond_those_drawn_is_not_passed_off_as_critical(opened, capsys):
     assert main(["guidance", str(opened.chain.path), "--scales", "1", "1.1", "--no-observe"]) == 0
     said = capsys.readouterr().out
-    assert "s*, the scale that holds: not on these scales (beyond the scales to beyond the scales)" in said
+    assert "s*, the scale that holds: not on these scales (its interval lies beyond the scales on both sides)" in said
     assert "a constant guidance scale of 1.10 (the nearest drawn: s* lies beyond the scales)" in said
     assert "observed" not in said
 

@@ -160,7 +160,8 @@ def test_the_command_says_what_a_chain_on_the_unet_will_do_without_training_its_
     main(["run", "redifine", "--data", "toy-digits", *tiny, "--generations", "1", "--out", str(tmp_path / "run"), "--dry-run"])
     said = capsys.readouterr().out
     assert "s_eff" in said
-    assert "train on 128 images, sample 200 rows" in said
+    assert "train on 102,528 images, sample 200 rows" in said
+    assert "102,400 of the images are the base's, which is trained once for all runs" in said
     assert not (tmp_path / "run").exists()
 
 

@@ -157,5 +157,5 @@ def test_faults_are_named(data):
     with pytest.raises(BadInput, match="a DrawGaussian does not show its predictions; Denoised does"):
         TrajectoryVariance(DrawGaussian(7))(samples, ctx)
     unknown = replace(samples, origin=np.stack([np.full(40, -2), np.arange(40)], axis=1), sources={-2: samples.sources[0]})
-    with pytest.raises(BadInput, match="row 0 is of unknown origin"):
+    with pytest.raises(BadInput, match="row 0 was not made by this chain"):
         TrajectoryVariance(sampler)(unknown, ctx)
