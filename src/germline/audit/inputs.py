@@ -42,7 +42,7 @@ class Inputs:
 
 
 @contextmanager
-def workplace(cache: Path | None, pools: Sequence[Opened], size: int | None, skip_bad: bool) -> Iterator[Path]:
+def scratch_folder(cache: Path | None, pools: Sequence[Opened], size: int | None, skip_bad: bool) -> Iterator[Path]:
     """Yield the folder of what an audit decodes and computes. It goes when the audit is done; a killed one finds it again.
 
     Raises:

@@ -6,7 +6,7 @@ from pathlib import Path
 from germline.audit import findings
 from germline.audit.audit import Audit
 from germline.audit.audit import audit as audit_made
-from germline.audit.inputs import SHARE, inputs, workplace
+from germline.audit.inputs import SHARE, inputs, scratch_folder
 from germline.audit.pages import page
 from germline.audit.would import would
 from germline.core.cache import Cache
@@ -75,7 +75,7 @@ def audit(
     if dry_run:
         told = would([pools[0], *pools[2:]], pools[1], size)
         return print_json(told.to_json()) if json else print(told.text())
-    with workplace(cache, pools, size, skip_bad) as folder:
+    with scratch_folder(cache, pools, size, skip_bad) as folder:
         given = inputs(pools[0], pools[1], pools[2] if pools[2:] else None, folder, size, skip_bad, bars)
         ctx = Context(0, 0, given.data, cache=Cache(folder / "features"), progress=bars)
         found = audit_made(given.data, given.made, ctx, false_alarms, null, bars, folder / "copies")
