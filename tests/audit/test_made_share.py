@@ -193,6 +193,11 @@ def test_the_verb_on_files(tmp_path, capsys):
     text = page.read_text()
     assert "Known generators" in text
     assert "What looks made" in text
+    for number in range(100):  # the same real pictures in another format
+        (tmp_path / "pool" / "a" / f"{number}.png").unlink()
+        Image.fromarray(picture(draw, None)).save(tmp_path / "pool" / "a" / f"{number}.jpg", quality=90)
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["made_share"]["why"].startswith("67% of the pool's files and 0% of the real ones are JPEG")
     assert main(command[:5]) == 0  # known made rows from marks alone: 10 are too few
     assert "cannot tell" in capsys.readouterr().out
 

@@ -1,13 +1,14 @@
 """What `audit --pool` does: marks counted, rows that look unlike real ones, the made share with an interval."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 from germline.audit import share_page
 from germline.audit.made_share import Detector
 from germline.audit.share import unlike
-from germline.audit.share_pool import KNOWN, MOST, described, generators, said
+from germline.audit.share_pool import KNOWN, MOST, described, formats, generators, said, stored_otherwise
 from germline.audit.traces import Traces
 from germline.core.errors import BadInput
 from germline.core.progress import bars
@@ -49,6 +50,8 @@ def audit_pool(
         if shown:
             detector = Detector.of(known, shown)
             share = detector.share(rows.features)
+            otherwise = stored_otherwise(formats(opened, found.unmarked), formats(given["real"], ids))
+            share = replace(share, why=otherwise or share.why)
             looks = share_page.looks(opened, rows, detector.suspicion(rows.features), fit) if out is not None else ()
     if out is not None:
         facts = [Facts("pool", pool), Facts("real", str(real or "none")), Facts("known made", str(made or "what marks say"))]
