@@ -35,7 +35,9 @@ def calm(browser):
         if event.get("method") in ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled")
     ]
     entries = [event["params"].get("entry", {}).get("text", event["method"]) for event in said]
-    assert [text for text in entries if "net::ERR_CONNECTION_" not in text] == [], "but that a server went, where one did"
+    # A server went, where one did; a page that is loaded twice keeps the focus it had.
+    harmless = ("net::ERR_CONNECTION_", "Autofocus processing was blocked")
+    assert [text for text in entries if not any(part in text for part in harmless)] == []
     asked = [event["params"]["request"]["url"] for event in browser.events if event.get("method") == "Network.requestWillBeSent"]
     assert asked
     assert all(url.startswith(("http://127.0.0.1:", "data:")) for url in asked), asked
