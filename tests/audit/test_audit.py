@@ -1,14 +1,18 @@
 """The audit of made images: holes are found where they are, the verdict follows, and the command tells all."""
 
 import json
+import os
 
 import numpy as np
 import pytest
 
 from germline.audit import findings
+from germline.audit.inputs import scratch_folder
 from germline.audit.regions import missing_share, regions, shares
 from germline.cli import main
+from germline.core.errors import BadInput
 from germline.data import fashion_mnist
+from germline.pools import shards_of
 
 
 def groups(counts, seed):
@@ -52,6 +56,14 @@ def test_the_worst_finding_decides():
     assert findings.of_copies(0, 300, 0, 10_000, 0.027, 0.01).level == "bad"
 
 
+def test_less_guidance_is_advised_where_there_was_some():
+    told = {scale: findings.of_diversity(0.4, 0.9, 5, 10, scale).advice for scale in (None, 1.0, 3.0)}
+    assert told[None].startswith("If they were sampled with guidance")
+    assert "it is not that" in told[1.0]
+    assert "less guidance than 3" in told[3.0]
+    assert findings.of_diversity(0.9, 0.9, 10, 10, 3.0).advice == ""
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """Fresh rows of seven of eight kinds of clothes, three byte copies, two flipped ones, and a negative."""
@@ -85,6 +97,30 @@ def test_the_command_finds_what_was_planted(made, capsys):
     assert "Do not train on these images as they are." in page
     assert "<script" not in page
     assert page.count("<img") >= 3 + 2 + 50
+
+
+def test_what_killed_audits_left_goes(made, tmp_path):
+    pools = [shards_of(f"{made}/real.npz"), shards_of(f"{made}/made.npz")]
+    folder = None
+
+    def killed():
+        nonlocal folder
+        with scratch_folder(tmp_path, pools, None, False) as folder:
+            folder.mkdir()
+            (folder / "images-1").touch()
+            with pytest.raises(BadInput, match="another process"), scratch_folder(tmp_path, pools, None, False):
+                pass
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        killed()
+    with scratch_folder(tmp_path, pools[::-1], None, False):
+        assert (folder / "images-1").exists()  # it may go on
+    for path in (folder, folder.with_suffix(".lock")):
+        os.utime(path, (0, 0))
+    with scratch_folder(tmp_path, pools[::-1], None, False):
+        assert not folder.exists()
+    assert not list((tmp_path / "audits").iterdir())
 
 
 def test_fresh_rows_pass(made, capsys, tmp_path):

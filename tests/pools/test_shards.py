@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from germline.core.errors import BadInput, GermlineError
+from germline.data import npz
 from germline.data.pictures import Unreadable
 from germline.pools import shards_of
 from germline.pools.blocks import Fit, blocks, image_of
@@ -261,6 +262,48 @@ def test_damage_inside_of_containers(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((9, 8, 8), np.uint8))
     (tmp_path / "a.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-10])
     assert "cut off" in dict(shards_of(str(tmp_path)).skipped)["a.npy"]
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_an_npz_is_read_in_pieces(tmp_path, monkeypatch, save):
+    monkeypatch.setattr(npz, "PIECE", 3 * 8 * 8)
+    images = np.stack([picture(seed, (8, 8, 3)) for seed in range(10)])
+    read, made = [], npz.rows
+    monkeypatch.setattr(npz, "rows", lambda *arguments: (read.append(len(piece)) or piece for piece in made(*arguments)))
+    for name, stored in (("c", images), ("f", np.asfortranarray(images))):
+        save(tmp_path / f"{name}.npz", images=stored, labels=np.arange(10) % 2, classes=np.array(["a", "b"]))
+        (shard,) = shards_of(str(tmp_path / f"{name}.npz")).shards
+        rows = list(shard.rows())
+        np.testing.assert_array_equal([row.pixels for row in rows], images)
+        assert [row.label for row in rows] == ["a", "b"] * 5
+    assert read == [1] * 10 + [10]  # columns that come first are no rows in order
+
+
+def test_a_damaged_npz_says_so_and_keeps_no_row_to_itself(tmp_path):
+    images = np.stack([picture(seed, (32, 32, 3)) for seed in range(10)])
+    np.savez(tmp_path / "a.npz", images=images)
+    whole = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "a.npz").write_bytes(whole.replace(images[7].tobytes()[:16], bytes(16)))
+    (shard,) = shards_of(str(tmp_path / "a.npz")).shards
+    assert "rows before may be damaged" in [*shard.rows()][-1].skipped
+    (tmp_path / "a.npz").write_bytes(whole[:1000])
+    np.savez(tmp_path / "b.npz", pictures=images)
+    with pytest.raises(BadInput, match=r"of 2 files, the first is 'a.npz': it cannot be read"):
+        shards_of(str(tmp_path))
+
+
+def test_rows_of_an_array_elsewhere_are_fetched_alone():
+    images, memory = np.stack([picture(seed, (8, 8, 3)) for seed in range(10)]), fsspec.filesystem("memory")
+    file, vectors = io.BytesIO(), io.BytesIO()
+    np.save(file, images)
+    np.save(vectors, images.reshape(10, -1).astype(np.float32))
+    memory.pipe("/arrays/a.npy", file.getvalue())
+    memory.pipe("/arrays/v.npy", vectors.getvalue())
+    pictures, embeddings = shards_of("memory://arrays").shards
+    np.testing.assert_array_equal([row.pixels for row in pictures.rows()], images)
+    found = embeddings.vectors()
+    assert isinstance(found, np.memmap)  # its file has no name by now
+    np.testing.assert_array_equal(found, images.reshape(10, -1))
 
 
 def test_an_error_of_the_line_stops_and_skips_nothing(monkeypatch):

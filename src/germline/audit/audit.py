@@ -128,13 +128,14 @@ def audit(
     null: float = 0.05,
     progress: Progress = silent,
     folder: Path | None = None,
+    guidance: float | None = None,
 ) -> Audit:
     """Return what there is to say of made rows, beside real rows that are split in R, judge and held_out.
 
     Copies are looked for of all real rows. Everything else compares with the held-out rows, in the space of a classifier that is fitted
     on the judge split where there are classes, else in principal components of the best installed extractor. All limits are computed
     before the first made row is read. Images are read a piece at a time; memory holds features, and in ``folder`` lies what is compared
-    pixel by pixel.
+    pixel by pixel. ``guidance`` is the scale that made rows were sampled with, if it is known; only the advice depends on it.
 
     Raises:
         BadInput: there are too few rows, or images differ in shape.
@@ -158,7 +159,7 @@ def audit(
     holes = regions(judge, np.concatenate([real, held_out]), features)
     balance = _balance(data, made, ctx)
     odd = np.argsort(-factors, kind="stable")[:ODD]
-    said = _findings(found, numbers, holes, balance, limits, len(made), len(counted))
+    said = _findings(found, numbers, holes, balance, limits, len(made), len(counted), guidance)
     return Audit(data, made, limits, found, numbers, holes, counted, balance, tuple((int(row), float(factors[row])) for row in odd), said)
 
 
@@ -225,7 +226,14 @@ def _of(data: Splits, real: np.ndarray, made: np.ndarray, how: str, accuracy: fl
 
 
 def _findings(
-    found: Copies, numbers: Sequence[Measurement], holes: tuple[Region, ...], balance: Balance | None, limits: Limits, n: int, counted: int
+    found: Copies,
+    numbers: Sequence[Measurement],
+    holes: tuple[Region, ...],
+    balance: Balance | None,
+    limits: Limits,
+    n: int,
+    counted: int,
+    guidance: float | None,
 ) -> tuple[Finding, ...]:
     at = {(number.name, number.of): number for number in numbers}
     strange = at["hallucination", "samples"]
@@ -233,7 +241,7 @@ def _findings(
         findings.of_copies(len(found.exact), len(found.called), found.surely, n, found.share[1], limits.alarms),
         findings.of_nearness(*found.nearer),
         findings.of_repeats(found.repeats),
-        findings.of_diversity(*(at[name, of].value for name in ("recall", "vendi") for of in ("samples", "reference"))),
+        findings.of_diversity(*(at[name, of].value for name in ("recall", "vendi") for of in ("samples", "reference")), guidance),
         findings.of_regions(sum(hole.missing for hole in holes), len(holes), missing_share(holes, counted)[0]),
         findings.of_support(strange.value, strange.low or 0.0, strange.high or 1.0, limits.null),
     ]

@@ -63,15 +63,23 @@ def of_repeats(share: float) -> Finding:
     return Finding("Repeats", level, f"{share:.2%} of made rows equal an earlier made row byte for byte.", advice)
 
 
-def of_diversity(recall: float, recall_real: float, vendi: float, vendi_real: float) -> Finding:
-    """Return what recall and the Vendi score say, beside those of as many real rows."""
+def of_diversity(recall: float, recall_real: float, vendi: float, vendi_real: float, guidance: float | None = None) -> Finding:
+    """Return what recall and the Vendi score say, beside those of as many real rows; ``guidance`` is the sampler's scale, if known."""
     left = min(recall / max(recall_real, 1e-9), vendi / max(vendi_real, 1e-9))
     said = (
         f"Recall {recall:.2f} (real rows: {recall_real:.2f}); effective number of different rows {vendi:.1f} (real rows: {vendi_real:.1f})."
     )
     level = graded(1 - left, 0.15, 0.4)
-    advice = "Sample with less guidance, or mix real rows in; do not drop rows by confidence." if level != "good" else ""
-    return Finding("Diversity", level, said, advice)
+    return Finding("Diversity", level, said, f"{_wider(guidance)} Do not drop rows by confidence." if level != "good" else "")
+
+
+def _wider(guidance: float | None) -> str:
+    """Return what gives diversity back: less guidance helps only images that were made with some."""
+    if guidance is None:
+        return "If they were sampled with guidance (a scale above 1), lower it; if not, train on more varied data, or mix real rows in."
+    if guidance > 1:
+        return f"Sample with less guidance than {guidance:g}, or mix real rows in."
+    return "They were sampled without guidance, so it is not that: train on more varied data, or mix real rows in."
 
 
 def of_regions(missing: int, regions: int, share: float) -> Finding:

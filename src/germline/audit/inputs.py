@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import os
 import shutil
+import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -29,6 +31,7 @@ from germline.pools.opened import Opened
 SHARE, CLASS_ROWS = 0.25, 12  # of the real rows that are held out, and that judges are fitted on; rows that a class needs for that
 JUDGES, VALUES = 2_000, 64_000_000  # rows that judges are fitted on: as many as have so many pixel values, and at least so many
 LISTED = 12  # names in a warning
+FORGOTTEN = 7 * 86_400.0  # seconds after which what a killed audit left goes
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +46,7 @@ class Inputs:
 
 @contextmanager
 def scratch_folder(cache: Path | None, pools: Sequence[Opened], size: int | None, skip_bad: bool) -> Iterator[Path]:
-    """Yield the folder of what an audit decodes and computes. It goes when the audit is done; a killed one finds it again.
+    """Yield the folder of what an audit decodes and computes. It goes when the audit is done; a killed one finds it again for a week.
 
     Raises:
         BadInput: another process audits the same images.
@@ -51,17 +54,45 @@ def scratch_folder(cache: Path | None, pools: Sequence[Opened], size: int | None
     of: list[digest.Json] = [[pool.name, pool.digest] for pool in pools]
     folder = (cache or users_folder()) / "audits" / digest.of_json([of, size, skip_bad])[:24]
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BadInput("These images are being audited by another process; wait for it, or end it.") from None
+    _remove_forgotten(folder.parent)
+    with _locked(folder.with_suffix(".lock")) as mine:
+        if not mine:
+            raise BadInput("These images are being audited by another process; wait for it, or end it.")
         try:
             yield folder
         except BadInput:
-            shutil.rmtree(folder, ignore_errors=True)  # what has to be mended makes another pool
+            _remove(folder)  # what has to be mended makes another pool
             raise
-        shutil.rmtree(folder)
+        _remove(folder)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[bool]:
+    """Yield whether this process holds the lock; a file that was removed meanwhile is no lock."""
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mine = path.exists() and path.stat().st_ino == os.fstat(lock.fileno()).st_ino
+        except BlockingIOError:
+            mine = False
+        yield mine
+
+
+def _remove(folder: Path) -> None:
+    """Remove an audit's folder, then its lock, which this process holds."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def _remove_forgotten(audits: Path) -> None:
+    """Remove what audits left that were killed long ago and never run again."""
+    for lock in audits.glob("*.lock"):
+        folder = lock.with_suffix("")
+        with suppress(FileNotFoundError):
+            if time.time() - max(path.stat().st_mtime for path in (lock, folder) if path.exists()) > FORGOTTEN:
+                with _locked(lock) as mine:
+                    if mine:
+                        _remove(folder)
 
 
 def inputs(

@@ -1,12 +1,16 @@
 """Files that are there whole or not at all: written beside, flushed to the disk, renamed."""
 
 import os
+import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from germline.core.errors import BadInput, GermlineError
+
+ABANDONED = 3600.0  # seconds: a temporary of another machine's process may look as if nobody had it
 
 
 @contextmanager
@@ -43,6 +47,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     if path.exists() or path.is_symlink():
         raise BadInput(f"{path} is there already, and export overwrites nothing; name a new folder.")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    remove_abandoned(path.parent, path.name)
     try:
         temporary.mkdir(parents=True)
         yield temporary
@@ -54,6 +59,25 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise GermlineError(f"Cannot write {path}: {error.strerror or error}. Free the disk or fix its permissions.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_abandoned(folder: Path, name: str = "*") -> None:
+    """Remove what processes that were killed left of ``name`` under temporary names, an hour ago or longer."""
+    for left in folder.glob(f".{name}.*.tmp"):
+        found = re.search(r"\.(\d+)\.tmp$", left.name)
+        with suppress(OSError):
+            if found and not _runs(int(found.group(1))) and time.time() - left.stat().st_mtime > ABANDONED:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from germline.core import digest
 from germline.core.errors import BadInput, GermlineError
+from germline.data import npz
 from germline.pools import arrays, embeddings, parquet, tars
 from germline.pools.files import File, files_of
 from germline.pools.folder import pictures_of
 from germline.pools.shard import Shard
 
-DAMAGED = (*parquet.DAMAGED, ValueError, EOFError, KeyError)
+DAMAGED = (*parquet.DAMAGED, *npz.DAMAGED)
 KINDS: dict[str, Callable[[File], list[Shard]]] = {
     ".parquet": parquet.parquet_of,
     ".npz": arrays.npz_of,

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Bool, Float64
 
-from germline.core.atomic import replacing
+from germline.core.atomic import remove_abandoned, replacing
 from germline.core.digest import Json
 from germline.pools.shard import Shard
 
@@ -71,7 +71,8 @@ def write(path: Path, table: Table, shard: Shard) -> None:
 
 
 def remove_stale(folder: Path, shards: Sequence[Shard], ending: str) -> int:
-    """Remove files of shards that the pool no longer has, in a folder of ours; return how many."""
+    """Remove files of shards that the pool no longer has, in a folder of ours, and what killed processes left; return how many."""
+    remove_abandoned(folder)
     current = {f"{shard.stem}{ending}" for shard in shards}
     stale = [path for path in folder.glob(f"*{ending}") if path.name not in current]
     for path in stale:

@@ -31,6 +31,7 @@ def audit(
     skip_bad: bool = False,
     false_alarms: float = 0.01,
     null: float = 0.05,
+    guidance_scale: float | None = None,
     cache: Path | None = None,
     dry_run: bool = False,
     json: bool = False,
@@ -39,7 +40,7 @@ def audit(
 
     A path is a folder of pictures (a class a sub-folder, or metadata.jsonl, or flat), WebDataset tars, Parquet, .npz, .npy, or an address
     that fsspec opens. Nothing in it is changed. Images are decoded into files, not into memory: --dry-run tells how much of the disk that
-    takes. A killed audit goes on where it was.
+    takes. A killed audit goes on where it was; what it left is removed after a week.
 
     Examples:
       germline audit --real photos/ --made generated/ --size 64 --out audit.html
@@ -59,6 +60,7 @@ def audit(
         skip_bad: leave unreadable images out, with a count and a list, instead of stopping at the first.
         false_alarms: the share of fresh real images that may be called near copies.
         null: the share of fresh real images that may be called strange.
+        guidance_scale: the scale that the made images were sampled with, if you know it (1 is none): the advice depends on it.
         cache: where decoded images and features lie until the audit is done; the user's own cache when not given.
         dry_run: say how many images there are, and what would be taken of time and disk, measured on a few; compute nothing.
         json: print JSON.
@@ -78,7 +80,7 @@ def audit(
     with scratch_folder(cache, pools, size, skip_bad) as folder:
         given = inputs(pools[0], pools[1], pools[2] if pools[2:] else None, folder, size, skip_bad, bars)
         ctx = Context(0, 0, given.data, cache=Cache(folder / "features"), progress=bars)
-        found = audit_made(given.data, given.made, ctx, false_alarms, null, bars, folder / "copies")
+        found = audit_made(given.data, given.made, ctx, false_alarms, null, bars, folder / "copies", guidance_scale)
         if out is not None:
             audited.write(page(found, given.names, given.real_names, _facts(given.data, real, made, held_out)), out)
         if json:
