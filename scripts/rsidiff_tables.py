@@ -1,0 +1,167 @@
+"""The tables of docs/results/rsidiff.md: every arm against the untrained base, on equal prompts and noise, round by round.
+
+python scripts/rsidiff_tables.py runs/rsidiff-ablations
+python scripts/rsidiff_tables.py runs/rsidiff-kept --rounds 2 4 8
+
+A difference is of one prompt's images, averaged over seeds; its interval is a bootstrap over prompts, so it says nothing of other trainings
+than these: for that, look how far the seeds lie apart. Runs that have not reached a round are left out of it, and named.
+"""
+
+import argparse
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float64
+from lsf_tables import Study, opened
+
+from germline.core.noise import bootstrap
+from germline.core.pool import Pool
+from germline.measure import measured
+from germline.registry import Run
+from germline.scorers import DualEncoder
+from germline.scorers.plain import scores
+
+SCORERS = (DualEncoder(), DualEncoder(held_out=True))
+DRIFT = ("base_distance", "contrast", "colourfulness", "alike")
+WHOLE = {"no-prompt-pipeline": "rsidiff-small", "no-strategy": "rsidiff-small"}  # the whole at an arm's size; else rsidiff
+REFERENCE = "base"
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--rounds", type=int, nargs="+", help="rounds that are shown; all that an arm has reached when not given")
+    asked = parser.parse_args()
+    study = opened(asked.folder)
+    reached = max(len(run.chain) for seeds in study.values() for run in seeds.values())
+    rounds = asked.rounds or [*range(1, reached)]
+    for line in (*moved(study, rounds), *parts(study, rounds), *drifts(study, rounds)):
+        print(line, flush=True)
+
+
+def moved(study: Study, rounds: list[int]) -> Iterator[str]:
+    """Yield a table a scorer: what each arm moved from the base, and by how many standard errors in the last round that it has."""
+    for scorer in SCORERS:
+        yield f"\n{scorer.name}: difference to the untrained base\n"
+        yield f"| arm | {' | '.join(f'round {number}' for number in rounds)} | last: standard errors | seeds |"
+        yield "|---" * (len(rounds) + 3) + "|"
+        for arm in (name for name in study if not name.startswith(REFERENCE)):
+            found = [difference(study, arm, reference(study, arm, number), number, scorer) for number in rounds]
+            last = next((one for one in reversed(found) if one is not None), None)
+            chose = " (chose)" if scorer.name in selecting(study, arm) else ""
+            errors = "" if last is None else f"{last.mean() / (last.std(ddof=1) / np.sqrt(len(last))):+.1f}"
+            yield f"| {arm}{chose} | {' | '.join(map(shown, found))} | {errors} | {len(study[arm])} |"
+
+
+def parts(study: Study, rounds: list[int]) -> Iterator[str]:
+    """Yield, of every part that was left out, the whole minus the arm without it in the last round that both have: positive, it helped."""
+    pairs = [(arm, WHOLE.get(arm, "rsidiff")) for arm in study if arm.startswith(("no-", "sft"))]
+    if not pairs:
+        return
+    yield "\nThe whole minus the arm without a part\n"
+    yield f"| arm | round | {' | '.join(scorer.name for scorer in SCORERS)} |\n|---|---{'|---' * len(SCORERS)}|"
+    for arm, whole in pairs:
+        both = [number for number in rounds if has(study, arm, number) and has(study, whole, number)]
+        if both:
+            yield f"| {arm} | {both[-1]} | {' | '.join(beyond(study, whole, arm, both[-1], scorer) for scorer in SCORERS)} |"
+
+
+def drifts(study: Study, rounds: list[int]) -> Iterator[str]:
+    """Yield a table a measure of drift: means over seeds."""
+    for name in DRIFT:
+        rows = {arm: [mean_of(seeds, number, name) for number in (0, *rounds)] for arm, seeds in study.items()}
+        if any(any(one is not None for one in row) for row in rows.values()):
+            yield f"\n{name}\n\n| arm | {' | '.join(f'round {number}' for number in (0, *rounds))} |\n{'|---' * (len(rounds) + 2)}|"
+            yield from (f"| {arm} | {' | '.join('' if v is None else f'{v:.3g}' for v in row)} |" for arm, row in rows.items())
+
+
+def difference(study: Study, arm: str, other: str | None, number: int, scorer: DualEncoder) -> Float64[np.ndarray, " prompts"] | None:
+    """Return arm minus other by prompt, the mean over the seeds that both have; None where none has."""
+    if other is None:
+        return None
+    seeds = [seed for seed in study[arm] if seed in study[other] and min(len(study[x][seed].chain) for x in (arm, other)) > number]
+    if not seeds:
+        return None
+    return np.mean([by_prompt(study[arm][s], number, scorer) - by_prompt(study[other][s], number, scorer) for s in seeds], axis=0)
+
+
+def beyond(study: Study, whole: str, arm: str, number: int, scorer: DualEncoder) -> str:
+    """Return the whole minus the arm, each minus its own base where their prompts differ, which leaves no pairs of prompts."""
+    if asked_alike(study, whole, arm, number):
+        return shown(difference(study, whole, arm, number, scorer))
+    ours, theirs = (difference(study, x, reference(study, x, number), number, scorer) for x in (whole, arm))
+    if ours is None or theirs is None:
+        return ""
+    half = 1.96 * np.sqrt(ours.var(ddof=1) / len(ours) + theirs.var(ddof=1) / len(theirs))
+    gap = ours.mean() - theirs.mean()
+    return f"{gap:+.4f} [{gap - half:+.4f}, {gap + half:+.4f}]"
+
+
+def reference(study: Study, arm: str, number: int) -> str | None:
+    """Return the untrained arm that was asked the same prompts in this round."""
+    untrained = (name for name in study if name.startswith(REFERENCE))
+    return next((name for name in untrained if asked_alike(study, arm, name, number)), None)
+
+
+def asked_alike(study: Study, arm: str, other: str, number: int) -> bool:
+    """Return whether both have the round, and were asked the same prompts in it."""
+    if not (has(study, arm, number) and has(study, other, number)):
+        return False
+    one, two = (first(study, name, number).chain[number].samples.condition for name in (arm, other))
+    return bool(np.array_equal(one, two))
+
+
+def first(study: Study, arm: str, number: int) -> Run:
+    """Return the arm's first seed that has the round."""
+    return next(run for run in study[arm].values() if len(run.chain) > number)
+
+
+def has(study: Study, arm: str, number: int) -> bool:
+    """Return whether any seed of the arm has the round."""
+    return arm in study and any(len(run.chain) > number for run in study[arm].values())
+
+
+def by_prompt(run: Run, number: int, scorer: DualEncoder) -> Float64[np.ndarray, " prompts"]:
+    """Return the mean score of every prompt's images, in the order in which the prompts come."""
+    return _by_prompt(run.chain.path, run.chain[number].samples, scorer)
+
+
+@cache
+def _by_prompt(path: Path, samples: Pool, scorer: DualEncoder) -> Float64[np.ndarray, " prompts"]:
+    _, at, place = np.unique(samples.condition, return_index=True, return_inverse=True)
+    means = np.bincount(place, scores(scorer, samples)) / np.bincount(place)
+    found: np.ndarray = means[np.argsort(at)]
+    return found
+
+
+def selecting(study: Study, arm: str) -> tuple[str, ...]:
+    """Return the names of the scorers that chose an arm's training rows."""
+    recipe = next(iter(study[arm].values())).recipe
+    return () if recipe is None else tuple(getattr(recipe.selector, "by", ()))
+
+
+def mean_of(seeds: dict[int, Run], number: int, name: str) -> float | None:
+    """Return a measure of a round's samples, the mean over the seeds that have it."""
+    found = [
+        one.value
+        for run in seeds.values()
+        if len(run.chain) > number
+        for one in measured(run.chain[number])
+        if one.name == name and one.of == "samples"
+    ]
+    return float(np.mean(found)) if found else None
+
+
+def shown(values: Float64[np.ndarray, " prompts"] | None) -> str:
+    """Return a mean with its interval."""
+    if values is None:
+        return ""
+    low, high = bootstrap(values)
+    return f"{values.mean():+.4f} [{low:+.4f}, {high:+.4f}]"
+
+
+if __name__ == "__main__":
+    main()
