@@ -31,6 +31,7 @@ from germline.metrics import (
     Generalisation,
     Hallucination,
     LatentStatistics,
+    MeanScore,
     PowerSpectrum,
     PredictedClasses,
     RankCorrelation,
@@ -40,6 +41,7 @@ from germline.metrics import (
     Support,
     Vendi,
     VoteAgreement,
+    VotesKept,
     Weights,
 )
 from germline.samplers import Rounds
@@ -149,15 +151,21 @@ def of_rewards(recipe: Recipe[M], data: Splits, held_out: Sequence[Scorer] = ())
     weighters = [one for one in recipe.weighters if isinstance(one, DistributionWeight)] or _unweighted(recipe)
     found: list[Metric] = [Colour(), Alike(space(data)), *(BaseDistance(one) for one in weighters)]
     found += [Weights()] if recipe.weighters else []
-    found += [Alignment(one) for one in (*selecting, *held_out) if one.name not in known]
+    found += [mean_of(one) for one in (*selecting, *held_out) if one.name not in known]
     return [*found, *(RankCorrelation(one, judge) for one in selecting for judge in judges)]
 
 
+def mean_of(scorer: Scorer) -> Metric:
+    """Return the mean of a scorer under its right name: an alignment where it compares images with captions by a cosine."""
+    return Alignment(scorer) if isinstance(scorer, ClipScore | DualEncoder) else MeanScore(scorer)
+
+
 def of_votes(recipe: Recipe[M] | None, data: Splits, votes: Ratings) -> list[Metric]:
-    """Return whether people's votes agree with what is called a hallucination (outside of the support), and with the recipe's scorers."""
+    """Return what people kept, and whether it agrees with what is called a hallucination (outside of the support), and with the scorers."""
     told = [one for one in (recipe.scorers if recipe else ()) if not isinstance(one, Ratings) and not hasattr(one, "ready")]
     every = {one.name: one for one in (*told, *of_captions(data))}
-    return [VoteAgreement(InSupport(space(data)), votes, threshold=0.0), *(VoteAgreement(one, votes) for one in every.values())]
+    found: list[Metric] = [VotesKept(votes), VoteAgreement(InSupport(space(data)), votes, threshold=0.0)]
+    return [*found, *(VoteAgreement(one, votes) for one in every.values())]
 
 
 def _unweighted(recipe: Recipe[M]) -> list[DistributionWeight]:

@@ -84,6 +84,7 @@ SAMPLE_FIELDS = {
     "weighter": DistributionWeight(Pixels()),
     "held_out": Function(brightness),
     "VoteAgreement.votes": Votes(),
+    "VotesKept.votes": Votes(),
     "Voted.votes": Uniform(5),
     "Given.mixer": Accumulate(),
     "Grouped.groups": Path(__file__),

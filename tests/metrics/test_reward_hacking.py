@@ -14,7 +14,7 @@ from germline.core.evidence import Evidence
 from germline.core.pool import Pool
 from germline.core.splits import Splits
 from germline.features import Pixels
-from germline.metrics import Alike, BaseDistance, Colour, RankCorrelation, VoteAgreement, Weights
+from germline.metrics import Alike, BaseDistance, Colour, RankCorrelation, VoteAgreement, VotesKept, Weights
 from germline.metrics.alike import twins
 from germline.metrics.colour import colourfulness, contrast
 from germline.metrics.rank_correlation import spearman
@@ -195,8 +195,13 @@ def test_agreement_with_votes_is_the_librarys(tmp_path):
     metric = VoteAgreement(Function(brightness, "bright"), Ratings(table), threshold=95)
     rows = evidence([pool(noise(40), 0), pool(images, 1)], pool(images, -1))
     found = {value.name: value for value in metric(rows)}
+    assert found.keys() == {"vote_auc", "vote_kappa"}
     assert found["vote_auc"].value == found["vote_kappa"].value == 1
-    assert (found["votes_kept"].value, found["votes_kept"].n) == (0.5, 30)
+    (kept,) = VotesKept(Ratings(table))(rows)
+    assert (kept.name, kept.value, kept.n, kept.extractor) == ("votes_kept", 0.5, 30, None)
+    assert kept.low < 0.5 < kept.high
+    with pytest.raises(BadInput, match=r"VotesKept: none of 40 samples has a vote; measure the generation that was voted on"):
+        VotesKept(Ratings(table))(evidence([pool(images, 0)], pool(images, -1)))
     with pytest.raises(BadInput, match=r"of 40 samples 0 have votes, 0 of them keep; vote on more"):
         metric(evidence([pool(images, 0)], pool(images, -1)))
 
@@ -210,7 +215,9 @@ def test_every_measure_is_explained():
         "colourfulness",
         "alike",
         "rank_correlation",
+        "mean_score",
         "vote_auc",
         "vote_kappa",
+        "votes_kept",
     ):
         assert entry(name).meaning, name

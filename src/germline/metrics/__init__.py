@@ -19,6 +19,7 @@ from germline.metrics.growth import Growth
 from germline.metrics.hallucination import Hallucination
 from germline.metrics.kid import KID
 from germline.metrics.latent_statistics import LatentStatistics
+from germline.metrics.mean_score import MeanScore
 from germline.metrics.ole import OLE
 from germline.metrics.power_spectrum import PowerSpectrum
 from germline.metrics.predicted_classes import PredictedClasses
@@ -29,6 +30,7 @@ from germline.metrics.spectrum import Spectrum
 from germline.metrics.support import Support
 from germline.metrics.vendi import Vendi
 from germline.metrics.vote_agreement import VoteAgreement
+from germline.metrics.votes_kept import VotesKept
 from germline.metrics.weights import Weights
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "Growth",
     "Hallucination",
     "LatentStatistics",
+    "MeanScore",
     "PowerSpectrum",
     "PredictedClasses",
     "RankCorrelation",
@@ -61,5 +64,6 @@ __all__ = [
     "Support",
     "Vendi",
     "VoteAgreement",
+    "VotesKept",
     "Weights",
 ]

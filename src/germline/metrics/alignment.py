@@ -33,12 +33,16 @@ class Alignment:
 
     def __call__(self, evidence: Evidence) -> list[Measurement]:
         """Return the mean over the samples and, for reference, over held-out rows."""
-        out = []
-        for of, pool in (("samples", evidence.samples), ("reference", evidence.data.held_out)):
-            value, low, high = over_captions(np.asarray(self.scorer(pool, evidence.ctx), np.float64), pool)
-            who = self.scorer.name
-            out.append(Measurement("alignment", value, of, len(pool), who, d=1, low=low, high=high, better="high"))
-        return out
+        return means("alignment", self.scorer, evidence)
+
+
+def means(name: str, scorer: Scorer, evidence: Evidence) -> list[Measurement]:
+    """Return a scorer's mean over the samples and, for reference, over held-out rows."""
+    out = []
+    for of, pool in (("samples", evidence.samples), ("reference", evidence.data.held_out)):
+        value, low, high = over_captions(np.asarray(scorer(pool, evidence.ctx), np.float64), pool)
+        out.append(Measurement(name, value, of, len(pool), scorer.name, d=1, low=low, high=high, better="high"))
+    return out
 
 
 def over_captions(scores: Float64[np.ndarray, " n"], pool: Pool) -> tuple[float, float, float]:

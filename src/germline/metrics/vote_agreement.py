@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from germline.core.errors import BadInput
 from germline.core.evidence import Evidence
 from germline.core.measurement import Measurement
-from germline.core.noise import RESAMPLES, share
+from germline.core.noise import RESAMPLES
 from germline.core.pool import REAL, Pool
 from germline.core.protocols import Scorer
 from germline.core.seeds import rng
@@ -27,12 +27,11 @@ class Votes(Protocol):
 
 @dataclass(frozen=True)
 class VoteAgreement:
-    """``vote_auc``, ``vote_kappa`` and ``votes_kept`` of those rows of S_g that people voted on.
+    """``vote_auc`` and ``vote_kappa`` of those rows of S_g that people voted on.
 
     ``vote_auc`` is the chance that a kept row scores above a rejected one, ties half: 0.5 is no agreement, 1 a perfect order.
     ``vote_kappa``, where a score has a threshold below which it rejects, is Cohen's kappa of the two decisions: 0 is what chance
-    gives. ``votes_kept`` is the share that people kept. Intervals are 95 % bootstraps over rows (Wilson for the share), and say
-    nothing of other voters.
+    gives. Intervals are 95 % bootstraps over rows, and say nothing of other voters.
 
     Source: area under the curve, Hanley and McNeil 1982; kappa, Cohen 1960.
 
@@ -50,28 +49,31 @@ class VoteAgreement:
     votes: Votes
     keep_from: float = 0.5
     threshold: float | None = None
+    version: ClassVar[int] = 2  # the share that people kept is a metric of its own
 
     def __call__(self, evidence: Evidence) -> list[Measurement]:
-        """Return the two or three numbers of the samples."""
-        ratings = np.asarray(self.votes.found(evidence.samples), np.float64)
-        rows = np.flatnonzero(np.isfinite(ratings))
-        kept = ratings[rows] >= self.keep_from
+        """Return the one or two numbers of the samples."""
+        rows, kept = voted(self.votes, evidence.samples, self.keep_from)
         if not 0 < int(kept.sum()) < len(kept):
             raise BadInput(
-                f"VoteAgreement needs samples that were kept and ones that were rejected, but of {len(ratings)} samples {len(rows)} have"
-                f" votes, {int(kept.sum())} of them keep; vote on more, or measure the generation that was voted on."
+                "VoteAgreement needs samples that were kept and ones that were rejected, but of"
+                f" {len(evidence.samples)} samples {len(rows)} have votes, {int(kept.sum())} of them keep; vote on more, or measure the"
+                " generation that was voted on."
             )
         scores, n, who = np.asarray(self.scorer(evidence.samples.take(rows), evidence.ctx), np.float64), len(rows), self.scorer.name
         value, low, high = auc(scores, kept)
-        share_kept, least, most = share(kept)
-        out = [
-            Measurement("vote_auc", value, "samples", n, who, d=1, low=low, high=high, better="high"),
-            Measurement("votes_kept", share_kept, "samples", n, low=least, high=most),
-        ]
+        out = [Measurement("vote_auc", value, "samples", n, who, d=1, low=low, high=high, better="high")]
         if self.threshold is not None:
             value, low, high = kappa(scores >= self.threshold, kept)
             out.append(Measurement("vote_kappa", value, "samples", n, who, d=1, low=low, high=high, better="high"))
         return out
+
+
+def voted(votes: Votes, samples: Pool, keep_from: float) -> tuple[Int[np.ndarray, " m"], Bool[np.ndarray, " m"]]:
+    """Return the rows that were voted on, and of each whether it was kept."""
+    ratings = np.asarray(votes.found(samples), np.float64)
+    rows = np.flatnonzero(np.isfinite(ratings))
+    return rows, ratings[rows] >= keep_from
 
 
 def auc(scores: Float[np.ndarray, " n"], kept: Bool[np.ndarray, " n"]) -> tuple[float, float, float]:

@@ -91,6 +91,11 @@ KNOWN = {
         "How well images show what their captions say: the mean of a scorer that reads both (CLIP's cosine, or another that is named)."
         " Compare with real images and their captions. It rises with guidance too, and says nothing of diversity.",
     ),
+    "mean_score": Entry(
+        "Mean score",
+        "The mean of the scorer that is named, in its own unit, over the samples. One that chose training images rises whether or not images"
+        " become better.",
+    ),
     "rank_correlation": Entry(
         "Agreement of two scorers",
         "Spearman's correlation, over the samples, of a scorer that chose training images and one that chose none. It falls towards 0"
