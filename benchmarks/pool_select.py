@@ -2,9 +2,11 @@
 
     python benchmarks/pool_select.py features [--rows 1000000 --dim 384 --picks 50000 --kill-after 60]
     python benchmarks/pool_select.py tars [--rows 100000 --picks 5000]
+    python benchmarks/pool_select.py exact [--rows 2100000 --dim 32 --picks 2000]
 
 "features": float16 embeddings in files of 100,000 rows, 2,000 clusters of unequal size and a tenth of noise; farthest rows. "tars": JPEGs
-of 64 pixels a side in WebDataset tars of 10,000; uniform, by pixels at 8 x 8 and farthest. Both lie in --folder, and are made once.
+of 64 pixels a side in WebDataset tars of 10,000; uniform, by pixels at 8 x 8 and farthest. "exact": the search in parts, as above 2,000,000
+rows, beside one search over all; how far apart the picks are, and how far a sample's rows lie from them. All lie in --folder, made once.
 """
 
 from __future__ import annotations
@@ -94,11 +96,36 @@ def sha(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
+def beside_exact(folder: Path, picks: int) -> None:
+    """Print separation, covering radius (of a fixed sample) and CPU seconds of the search in parts and of the one over all rows."""
+    from germline.core.neighbours import nearest
+    from germline.core.progress import bars
+    from germline.pools import shards_of
+    from germline.pools.density import sampled
+    from germline.pools.spread import LIMIT, Search
+    from germline.pools.work import Work, do
+
+    opened, work = shards_of(str(folder / "features")), Work(folder / "exact")
+    do(work, opened, bars)
+    count = opened.count or 0
+    ends = np.cumsum([shard.count for shard in opened.shards])
+    features = work.stacked(opened, np.split(np.arange(count), ends[:-1]))
+    sample = features[sampled(count)]
+    radii = []
+    for name, limit in (("in parts", LIMIT), ("exact", count)):
+        start = time.process_time()
+        found = Search("farthest", picks, folder / "exact", opened.digest, limit=limit)(features, bars)
+        spent, apart = time.process_time() - start, float(found.distances[1:].min())
+        radii.append(float(nearest(sample, features[found.rows])[1].max()))
+        print(f"{name}: separation {apart:.4f}, radius {radii[-1]:.4f}, ratio {radii[-1] / apart:.3f}, {spent:.0f} CPU s", flush=True)
+    print(f"radius in parts over exact: {radii[0] / radii[1]:.3f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["features", "tars"])
+    parser.add_argument("what", choices=["features", "tars", "exact"])
     parser.add_argument("--rows", type=int)
-    parser.add_argument("--dim", type=int, default=384)
+    parser.add_argument("--dim", type=int)
     parser.add_argument("--picks", type=int)
     parser.add_argument("--kill-after", type=float, default=60)
     parser.add_argument("--folder", type=Path, default=Path("pool_select"))
@@ -112,7 +139,10 @@ def main() -> None:
         shown("again", run([*common, "--out", str(flags.folder / "of_tars")]))
         return
     pool = flags.folder / "features"
-    write_features(pool, flags.rows or 1_000_000, flags.dim)
+    if flags.what == "exact":
+        write_features(pool, flags.rows or 2_100_000, flags.dim or 32)
+        return beside_exact(flags.folder, flags.picks or 2_000)
+    write_features(pool, flags.rows or 1_000_000, flags.dim or 384)
     common = ["--pool", str(pool), "--n", str(flags.picks or 50_000), "--json"]
     killed, whole = flags.folder / "killed", flags.folder / "whole"
     shown("killed", run([*common, "--out", str(killed)], flags.kill_after))

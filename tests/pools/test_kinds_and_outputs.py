@@ -13,6 +13,7 @@ from PIL import Image
 from test_shards import picture, png, tar_of
 
 from germline.audit.inputs import inputs
+from germline.audit.would import would
 from germline.cli import main
 from germline.core.errors import BadInput
 from germline.data.pictures import decode
@@ -308,6 +309,8 @@ def test_an_audit_of_embeddings_asks_for_pictures(tmp_path):
     embeddings = shards_of(of_embeddings(tmp_path / "pool"))
     with pytest.raises(BadInput, match="name the folder of them"):
         inputs(embeddings, embeddings, None, tmp_path / "work")
+    with pytest.raises(BadInput, match="--near-duplicates"):
+        would([embeddings], embeddings, None)
 
 
 def test_a_killed_decoding_goes_on_where_it_was(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from threadpoolctl import threadpool_limits
 
+from germline.audit.most_alike import MostAlike
 from germline.core.errors import BadInput
 from germline.core.mapped import Collected
 from germline.core.neighbours import first_copies, slices
@@ -25,7 +26,7 @@ SIDE, BLUR, CELLS = 32, 1.0, 7  # pixels a side that are compared; sigma of the 
 KEPT, AMONG = 40, 3  # candidates that are compared closely; the neighbour whose distance is the yardstick
 CROP = 0.9  # the part of a side that a cropped copy shows
 QUERIES, LEAST = 64, 100  # rows searched at once; real rows that a null of 1 % needs
-TILE, DESCRIBED = 8192, 128  # known rows that are compared coarsely at once; images that are prepared at once
+DESCRIBED = 128  # images that are prepared at once
 
 
 class Rows(Protocol):
@@ -87,7 +88,8 @@ class Known:
         count = len(self.different)
         self._rows = np.tile(np.arange(count), 2)
         self._edge = edge(_prepared(images[self.different[:1]]).shape[1:3])
-        self._coarse, self._fine = self._described(images)
+        coarse, self._fine = self._described(images)
+        self._alike = MostAlike(coarse)
         own = _Chosen(images, self.different)
         rows, distances = self._nearest(own, AMONG + 1, True, progress, "null")
         self._own_rows, self._own = rows, np.maximum(distances, 1e-6)
@@ -144,27 +146,15 @@ class Known:
         return rows, distances
 
     def _candidates(self, both: Float32[np.ndarray, "m 2 h w c"], own: Int64[np.ndarray, " m"] | None) -> Int64[np.ndarray, "m 2 k"]:
-        """Return the rows whose coarse vectors are most alike, for both views; only a tile of all of them is compared at once."""
-        steps = (-self._edge, 0, self._edge)
-        coarse = np.stack([_coarse(window) for window in _windows(both, self._edge, steps)], axis=2)
-        flat, half = coarse.reshape(-1, coarse.shape[-1]), len(self._rows) // 2
-        kept = min(KEPT, len(self._rows) - 2)
-        values, rows = np.full((*coarse.shape[:2], 0), -np.inf, np.float32), np.empty((*coarse.shape[:2], 0), np.int64)
-        for part in slices(len(self._rows), TILE):
-            alike = (flat @ self._coarse[part].T).reshape(*coarse.shape[:3], -1).max(axis=2)
-            for itself in (own, own + half) if own is not None else ():
-                here = np.flatnonzero((itself >= part.start) & (itself < part.stop))
-                alike[here, :, itself[here] - part.start] = -np.inf
-            values = np.concatenate([values, alike], axis=-1)
-            rows = np.concatenate([rows, np.broadcast_to(np.arange(part.start, part.stop), alike.shape)], axis=-1)
-            if values.shape[-1] > kept:
-                best = np.argpartition(values, -kept, axis=-1)[..., -kept:]
-                values, rows = np.take_along_axis(values, best, -1), np.take_along_axis(rows, best, -1)
-        return rows
+        """Return the rows whose coarse vectors are most alike, for both views."""
+        windows = [_coarse(window) for window in _windows(both, self._edge, (-self._edge, 0, self._edge))]
+        queries = np.stack(windows, axis=2).reshape(2 * len(both), len(windows), -1)
+        without = None if own is None else np.repeat(np.stack([own, own + len(self._rows) // 2], axis=1), 2, axis=0)
+        return self._alike(queries, min(KEPT, len(self._rows) - 2), without).reshape(len(both), 2, -1)
 
     def _closest(self, views: Float32[np.ndarray, "2 h w c"], proposed: Int64[np.ndarray, "2 k"], k: int) -> tuple[np.ndarray, np.ndarray]:
         steps = range(-self._edge, self._edge + 1)
-        windows = np.stack([_unit(window) for window in _windows(views, self._edge, steps)], axis=1)
+        windows = _unit(np.stack(list(_windows(views, self._edge, steps)), axis=1))
         alike = np.concatenate([(windows[view] @ self._fine[proposed[view]].T).max(axis=0) for view in (0, 1)])
         rows = self._rows[proposed.ravel()]
         order = np.lexsort((rows, -alike))

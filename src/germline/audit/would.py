@@ -18,6 +18,7 @@ from germline.core.errors import BadInput
 from germline.data.pictures import Unreadable
 from germline.pools.blocks import Fit, image_of
 from germline.pools.cost import cost, told
+from germline.pools.decoded import pictures_only
 from germline.pools.opened import Opened
 from germline.pools.work import Work
 from germline.standard import installed
@@ -56,8 +57,10 @@ def would(real: Sequence[Opened], made: Opened, size: int | None) -> Would:
     """Return what an audit of real (and held-out) and made images would take; it writes nothing that stays.
 
     Raises:
-        BadInput: no image could be read.
+        BadInput: no image could be read, or a pool holds embeddings.
     """
+    for pool in (*real, made):
+        pictures_only(pool)
     with tempfile.TemporaryDirectory() as folder:
         work = Work(Path(folder), extractor=installed(), fit=Fit(size, 3))
         found = [cost(work, pool) for pool in (*real, made)]

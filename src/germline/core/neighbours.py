@@ -125,7 +125,7 @@ def _proposed(
     values = np.full((len(query), width), np.inf, np.float32)
     rows = np.full((len(query), width), len(base), np.int64)
     norms, longest = np.empty(len(query)), 0.0
-    for columns in _growing(len(base)):
+    for columns in growing(len(base)):
         b = _centred(base, columns, middle)
         b_norms = squared_norms(b)
         longest = max(longest, float(b_norms.max()))
@@ -143,12 +143,12 @@ def _proposed(
     return rows, 2 * values.max(axis=1).astype(np.float64) + norms, reach
 
 
-def _growing(n: int) -> Iterator[slice]:
-    """Yield 0..n in slices that double up to ``BASE``: a small first tile tells cheaply what the later ones need not keep."""
-    start, size = 0, min(BASE, 256)
+def growing(n: int, most: int = BASE) -> Iterator[slice]:
+    """Yield 0..n in slices that double up to ``most``: a small first tile tells cheaply what the later ones need not keep."""
+    start, size = 0, min(most, 256)
     while start < n:
         yield slice(start, min(start + size, n))
-        start, size = start + size, min(2 * size if start else size, BASE)
+        start, size = start + size, min(2 * size if start else size, most)
 
 
 def _keep_smallest(values: np.ndarray, rows: np.ndarray, tile: np.ndarray, offset: int) -> None:

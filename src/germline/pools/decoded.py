@@ -49,6 +49,8 @@ def decoded(pools: Sequence[Opened], folder: Path, size: int | None = None, skip
         BadInput: a pool holds embeddings, an image cannot be read and ``skip_bad`` is not set, images differ in size, or there are none.
         GermlineError: the disk is full or the folder is read-only.
     """
+    for pool in pools:
+        pictures_only(pool)
     file = _File(folder)
     shards = [(number, pool, shard) for number, pool in enumerate(pools) for shard in pool.shards]
     counted = all(shard.count is not None for *_, shard in shards)
@@ -59,8 +61,6 @@ def decoded(pools: Sequence[Opened], folder: Path, size: int | None = None, skip
     try:
         with progress("decode" if counted else "decode (bytes)", max(1, sum(_size(shard, counted) for *_, shard in shards))) as advance:
             for place, (number, pool, shard) in enumerate(shards):
-                if shard.vectors is not None:
-                    raise BadInput(f"{pool.name} holds embeddings, but an audit of made images looks at pictures; name the folder of them.")
                 path, done = folder / f"{place:06d}-{shard.stem}.parquet", 0
                 found = _read(path, file)
                 if found is None:
@@ -84,6 +84,19 @@ def decoded(pools: Sequence[Opened], folder: Path, size: int | None = None, skip
             why = f"; all {len(skipped)} are unreadable, the first is {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
             raise BadInput(f"{pool.name} holds no readable pictures (such as .png or .jpg){why}.")
     return Decoded(file.images(len(names)), tuple(names), tuple(labels), tuple(skipped), tuple(ends))
+
+
+def pictures_only(pool: Opened) -> None:
+    """Refuse a pool of embeddings.
+
+    Raises:
+        BadInput: it is one.
+    """
+    if any(shard.vectors is not None for shard in pool.shards):
+        raise BadInput(
+            f"{pool.name} holds embeddings, but an audit of made images looks at pictures; name the folder of them. Of embeddings"
+            " germline audit --pool MADE --real REAL tells what looks unlike, and germline select --near-duplicates what repeats."
+        )
 
 
 def coloured(found: Decoded, folder: Path) -> Decoded:
