@@ -88,9 +88,11 @@ def test_verbs_of_one_run_take_none_of_several_by_chance(finished, verb, tmp_pat
     assert not (tmp_path / "new").exists()
 
 
-def test_fewer_than_no_generations_are_refused(tmp_path, capsys):
-    assert main(["run", "entropy", *TINY, "--generations", "-1", "--out", str(tmp_path / "run")]) == 1
+@pytest.mark.parametrize("command", [["run", "entropy", *TINY], ["study", "demo", "--data", "digits"]], ids=lambda words: words[0])
+def test_fewer_than_no_generations_are_refused_before_anything_is_written(command, tmp_path, capsys):
+    assert main([*command, "--generations", "-1", "--out", str(tmp_path / "run")]) == 1
     assert "but -1 were asked for" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_mistyped_flag_is_answered_with_what_was_meant(capsys):
@@ -179,6 +181,33 @@ def test_a_python_run_says_why_verbs_cannot_rebuild_it(tmp_path, capsys):
     assert "was made in Python" in capsys.readouterr().err
 
 
-def test_help_starts_fast_enough_to_be_a_module_too():
+def test_the_command_is_a_module_too():
     done = subprocess.run([sys.executable, "-m", "germline.cli", "--help"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("usage: germline VERB")
+
+
+LIGHT = {"torch", "sklearn", "scipy.stats"}
+BARE = LIGHT | {"numpy", "tyro", "pyarrow"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "without"),
+    [
+        (["--help"], BARE),
+        (["runn"], BARE),
+        *((words, LIGHT) for words in (["run", "--help"], ["study", "--help"], ["show", "--help"], ["ls"], ["prompts", "--help"])),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_help_and_listings_wait_for_no_library_that_they_do_not_use(arguments, without, tmp_path):
+    code = f"import sys; sys.modules.update(dict.fromkeys({without!r})); from germline.cli import main; sys.exit(main({arguments!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == (arguments == ["runn"]), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_runs_numbers_are_shown_without_torch(finished):
+    code = f"import sys; sys.modules['torch'] = None; from germline.cli import main; sys.exit(main(['show', {str(finished)!r}, '--json']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["generations"]

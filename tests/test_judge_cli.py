@@ -93,7 +93,7 @@ def test_rollback_shares_the_generations_up_to_the_best_and_running_twice_goes_o
 
 @pytest.mark.parametrize(("asked", "generations"), [(("collapsing", "diverging"), 3), (("unclear",), 2)])
 def test_an_unclear_chain_goes_on_unless_unclear_was_asked_for(tmp_path, monkeypatch, capsys, asked, generations):
-    monkeypatch.setattr(import_module("germline.verbs.run"), "judge", lambda *_, **__: Verdict("unclear", (), 0, 2))
+    monkeypatch.setattr(import_module("germline.verbs.run_loop"), "judge", lambda *_, **__: Verdict("unclear", (), 0, 2))
     path = tmp_path / "a run"
     assert start("refreshed", "--out", path, "--stop-on", *asked, generations=2) == 0
     assert len(Chain(path)) == generations

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from conftest import gaussian_splits
-from germline import registry, standard
+from germline import registry, standard, study
 from germline.cli import main
 from germline.core import digest
 from germline.core.pool import Pool
@@ -139,7 +139,7 @@ def test_beside_a_prompt_stands_a_real_picture_of_it_or_none():
 
 def test_a_study_of_prompts_measures_what_a_run_does(tmp_path, monkeypatch):
     folder, asked = captioned(tmp_path / "pictures", "txt"), []
-    monkeypatch.setattr(sys.modules["germline.verbs.study"], "run_arms", lambda arms, load, metrics, *more: asked.extend(metrics) or {})
+    monkeypatch.setattr(study, "run_arms", lambda arms, load, metrics, *more: asked.extend(metrics) or {})
     assert main(["study", "command", "--data", str(folder), "--out", str(tmp_path / "study"), "--json"]) == 0
     assert [digest.of_part(metric) for metric in asked] == [digest.of_part(metric) for metric in registry.metrics_for(splits_of(folder))]
     assert not {"Agreement", "PredictedClasses"} & {type(metric).__name__ for metric in asked}

@@ -139,18 +139,3 @@ def sided(kwargs: Mapping[str, object], flags: DataFlags) -> tuple[dict[str, obj
 def counted(kwargs: Mapping[str, object], data: Splits) -> dict[str, object]:
     """Return the keyword arguments, ``n`` being the number of rows in R where it was left to the data."""
     return {**kwargs, "n": len(data.real)} if "n" in kwargs and kwargs["n"] is None else dict(kwargs)
-
-
-def run_usage() -> str:
-    """Return the help of ``germline run``, examples first."""
-    examples = (
-        "germline run replace",
-        "germline run entropy --guidance-scale 2 --out runs/entropy",
-        "germline run fresh --data photos/ --size 32 --dry-run",
-    )
-    names = "\n".join(f"  {name:22}{registry.first_line(registry.function_of(name))}" for name in registry.recipe_names())
-    return (
-        "usage: germline run RECIPE [flags]\n\nExamples:\n  "
-        + "\n  ".join(examples)
-        + f"\n\nRecipes (germline run RECIPE --help says more):\n{names}"
-    )

@@ -23,7 +23,7 @@ from germline.core.atomic import replacing
 from germline.core.context import Context, Execution
 from germline.core.digest import Json
 from germline.core.errors import BadInput, RunConflict
-from germline.core.generation import CHOICE, IMAGES, MODEL, ROWS, Generation
+from germline.core.generation import CHOICE, IMAGES, MODEL, ROWS, Generation, refuse_fewer_than_none
 from germline.core.pool import Pool
 from germline.core.progress import Progress, silent
 from germline.core.protocols import Trainer, together
@@ -104,8 +104,7 @@ class Loop(Generic[M]):
             RunConflict: another process works on this run.
             BadInput: a number below 0, or a part returned something unusable; the message names the part.
         """
-        if generations < 0:
-            raise BadInput(f"A run has 0 or more generations after generation 0, but {generations} were asked for.")
+        refuse_fewer_than_none(generations)
         group = processes()
         if group.rank:
             return self._follow(group)

@@ -11,17 +11,19 @@ from functools import partial, wraps
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeVar, get_type_hints
+from typing import TYPE_CHECKING, get_type_hints
 
 from germline.core.errors import BadInput
+from germline.core.names import first_line
 from germline.core.protocols import Metric
 from germline.core.recipe import Recipe
 from germline.core.splits import Splits
-from germline.diffusion.model import ClassModel
+
+if TYPE_CHECKING:
+    from germline.diffusion.model import ClassModel
 
 RECIPES, DATA, METRICS = "germline.recipes", "germline.data", "germline.metrics"
 WHAT = {RECIPES: "recipe", DATA: "data set", METRICS: "metric"}
-T = TypeVar("T")
 
 
 def brought(group: str) -> dict[str, EntryPoint]:
@@ -35,6 +37,18 @@ def brought(group: str) -> dict[str, EntryPoint]:
 def package_of(entry: EntryPoint) -> str:
     """Return name and version of the package of an entry point: "mine 0.1"."""
     return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unknown package"
+
+
+def told(group: str) -> dict[str, str]:
+    """Return the first line of what other packages bring, and which package that is; or why it cannot be loaded."""
+    found = {}
+    for name, entry in brought(group).items():
+        try:
+            text = first_line(recipe_function(name) if group == RECIPES else load(group, name))
+        except BadInput as error:
+            text = str(error)
+        found[name] = f"{text} (from {package_of(entry)})"
+    return found
 
 
 def load(group: str, name: str) -> object:

@@ -1,19 +1,23 @@
-"""Names to recipes, data sets, metrics and studies; and a run folder back to its parts."""
+"""Names to recipes, data sets, metrics and studies; and a run folder back to its parts.
+
+Imported by every verb, also by those that need no torch: what brings it is imported where it is used.
+"""
+
+from __future__ import annotations
 
 import dataclasses
-import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import ModuleType
-from typing import TypeVar, get_type_hints
+from typing import TYPE_CHECKING, get_type_hints
 
-from germline import plugins, recipes, standard, studies
-from germline.adopt import ADOPTED, adopted_data
+from germline import plugins, recipes, studies
 from germline.chain import CONFIG, Chain
 from germline.core.digest import Json
 from germline.core.errors import BadInput
+from germline.core.names import did_you_mean, find
 from germline.core.progress import bars
 from germline.core.protocols import Metric, Scorer
 from germline.core.recipe import Recipe
@@ -23,12 +27,9 @@ from germline.data.digits import SIZES
 from germline.data.places import WHOLE
 from germline.data.rated import COLUMN, rated
 from germline.data.toy_digits import REAL as REAL_TOY
-from germline.diffusion.model import ClassModel
-from germline.recipes.preference_setup import FirstRound
 
-RecipeOf = Callable[..., Recipe[ClassModel]]
-T = TypeVar("T")
-
+if TYPE_CHECKING:
+    from germline.diffusion.model import ClassModel
 
 NAMED: dict[str, Callable[..., Splits]] = {
     "fashion-mnist": fashion_mnist,
@@ -89,8 +90,13 @@ def recipe_names() -> dict[str, str]:
     """Return every recipe's name on the command line, and the package that brings it: "" for our own, which no other may take."""
     return {
         **{name: plugins.package_of(entry) for name, entry in plugins.brought(plugins.RECIPES).items()},
-        **dict.fromkeys(_own_recipes(), ""),
+        **dict.fromkeys(recipes.ALL, ""),
     }
+
+
+def recipe_summaries() -> dict[str, str]:
+    """Return every recipe's first line, ours without their import."""
+    return plugins.told(plugins.RECIPES) | {name: recipes.ALL.summary(name) for name in recipes.ALL}
 
 
 def data_names() -> dict[str, str]:
@@ -103,27 +109,23 @@ def is_recipe(name: str) -> bool:
     return ":" in name or name in recipe_names()
 
 
-def _own_recipes() -> dict[str, ModuleType]:
-    return {module.__name__.rsplit(".", 1)[1].replace("_", "-"): module for module in recipes.ALL}
-
-
 def presets(name: str) -> dict[str, partial[Recipe[ClassModel]]]:
     """Return the presets of a recipe: the partials in its file."""
-    if module := _own_recipes().get(name):
-        return {key.replace("_", "-"): value for key, value in vars(module).items() if isinstance(value, partial)}
-    function_of(name)
+    function = function_of(name)
+    if name in recipes.ALL:
+        beside = vars(sys.modules[function.__module__])
+        return {key.replace("_", "-"): value for key, value in beside.items() if isinstance(value, partial)}
     return plugins.presets_of(name)
 
 
-def function_of(name: str) -> RecipeOf:
+def function_of(name: str) -> Callable[..., Recipe[ClassModel]]:
     """Return a recipe's function.
 
     Raises:
         BadInput: there is none, or it cannot be loaded.
     """
-    if module := _own_recipes().get(name):
-        function: RecipeOf = getattr(module, name.replace("-", "_"))
-        return function
+    if name in recipes.ALL:
+        return recipes.ALL[name]
     if ":" not in name:
         find(name, recipe_names(), "recipe")
     return plugins.recipe_function(name)
@@ -131,7 +133,7 @@ def function_of(name: str) -> RecipeOf:
 
 def packages(recipe: str, data: str) -> dict[str, Json]:
     """Return, for config.json, the packages that a run's recipe and data come from; nothing where they are ours."""
-    found = {} if recipe in _own_recipes() else plugins.needed(plugins.RECIPES, recipe)
+    found = {} if recipe in recipes.ALL else plugins.needed(plugins.RECIPES, recipe)
     if data not in NAMED and (":" in data or data in data_names()) and not Path(data).exists():
         found |= plugins.needed(plugins.DATA, data)
     return {"packages": dict(found)} if found else {}
@@ -157,6 +159,8 @@ def revive(hint: object, value: Json) -> object:
 
 def standard_metrics() -> list[Metric]:
     """Return what ``run`` and ``measure`` measure of data with classes: fidelity, diversity, novelty, agreement, composition, pixels."""
+    from germline import standard
+
     return [*standard.of_classes(), *plugins.metrics()]
 
 
@@ -168,6 +172,8 @@ def metrics_for(data: Splits, made: Recipe[ClassModel] | None = None, held_out: 
     Raises:
         BadInput: the recipe chooses no images of prompts by scorers, so that nothing is held out of it.
     """
+    from germline import standard
+
     rewards = standard.of_rewards(made, data, held_out) if made else []
     if held_out and not rewards:
         raise BadInput("--held-out is for runs that choose images of new prompts by scorers, such as those of rsidiff; this is none.")
@@ -194,6 +200,8 @@ def open_run(path: Path) -> Run:
     Raises:
         BadInput: the run was made in Python with parts that have no name, or with a package that is not installed.
     """
+    from germline.adopt import ADOPTED, adopted_data
+
     names = Chain(path).config["names"]
     assert isinstance(names, dict)
     if ADOPTED in names:
@@ -214,6 +222,8 @@ def with_given(kwargs: Mapping[str, object], flags: DataFlags) -> Splits:
     Raises:
         BadInput: as ``DataFlags.load`` and ``rated``, or no image is rated highly enough.
     """
+    from germline.recipes.preference_setup import FirstRound
+
     data = flags.load()
     first = next((value for value in kwargs.values() if isinstance(value, FirstRound)), FirstRound())
     if first.pool is None:
@@ -245,23 +255,6 @@ def runs_under(path: Path) -> list[Path]:
     return sorted(config.parent for config in path.glob(f"**/{CONFIG}"))
 
 
-def find(name: str, known: Mapping[str, T], what: str) -> T:
-    """Return the thing of this name.
-
-    Raises:
-        BadInput: there is none; the message offers the nearest.
-    """
-    if name not in known:
-        raise BadInput(f"There is no {what} {name!r}. {did_you_mean(name, known)}")
-    return known[name]
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a sentence with the nearest names, or all of them."""
-    near = difflib.get_close_matches(name, list(known), n=2, cutoff=0.5)
-    return f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(sorted(known))}."
-
-
 def plain(value: object) -> Json:
     """Return a keyword argument as JSON, the inverse of ``revive``."""
     if isinstance(value, dict):
@@ -284,8 +277,3 @@ def defaults(name: str, preset: str) -> dict[str, object]:
 def _mapping(value: Json) -> dict[str, Json]:
     assert isinstance(value, dict)
     return value
-
-
-def first_line(thing: object) -> str:
-    """Return the first line of a docstring."""
-    return (inspect.getdoc(thing) or "").split("\n", 1)[0]

@@ -27,7 +27,12 @@ from germline.measure import measure
 
 M = TypeVar("M")
 REAL = "real data"
-PRELOAD = ("germline.study", "germline.registry", "torch._dynamo")  # the last is what the first optimiser of a process imports
+PRELOAD = (
+    "germline.study",
+    "germline.registry",
+    "germline.standard",
+    "torch._dynamo",
+)  # the last is what the first optimiser of a process imports
 FIXED = 700_000_000  # bytes of a worker beside its data: 546 MB were seen on the 8x8 digits, the rest is margin
 PER_BYTE = 10  # bytes of memory a byte of images
 

@@ -11,6 +11,7 @@ import tyro
 
 from germline import registry
 from germline.core.errors import BadInput
+from germline.core.names import find
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +74,7 @@ def _parted(sweep: str) -> tuple[str, list[str]]:
 
 
 def _values(recipe: str, known: Mapping[str, Flag], name: str, texts: Sequence[str]) -> dict[str, object]:
-    flag = registry.find(name, known, f"flag of {recipe} to sweep")
+    flag = find(name, known, f"flag of {recipe} to sweep")
     values = {text: _read(flag, name, text) for text in texts}
     if len(set(map(repr, values.values()))) < len(values):
         raise BadInput(f"--sweep {name}={','.join(texts)} names a value twice; each value is one arm.")

@@ -8,17 +8,10 @@ from germline import sweep
 from germline.core import digest
 from germline.metrics import OLE, ClassAngles, Confidence
 from germline.selectors import Matched, Uniform
-from germline.studies import (
-    ALL,
-    lsf,
-    lsf_digits,
-    lsf_digits_guided,
-    rivals,
-    rivals_digits,
-    self_improvement,
-    self_improvement_digits,
-    self_improvement_digits_guided,
-)
+from germline.studies import ALL
+from germline.studies.lsf import lsf, lsf_digits, lsf_digits_guided
+from germline.studies.rivals import rivals, rivals_digits
+from germline.studies.self_improvement import self_improvement, self_improvement_digits, self_improvement_digits_guided
 
 LATENT = (lsf, lsf_digits, lsf_digits_guided)
 WEIGHTS = (self_improvement, self_improvement_digits, self_improvement_digits_guided)
@@ -64,7 +57,7 @@ def test_every_control_of_filtering_differs_from_it_in_one_thing(study):
 
 @pytest.mark.parametrize("study", LATENT)
 def test_every_arm_of_filtering_is_seen_by_a_probe_of_rows_that_no_arm_trains_on(study):
-    (found,) = [each for each in ALL if each.arms is study]
+    (found,) = [each for each in ALL if each.name == study.__name__.replace("_", "-")]
     (seen,) = [metric.scorer for metric in found.metrics if isinstance(metric, Confidence)]
     assert seen.fit_on == "judge"
     assert found.data == ("fashion-mnist" if study is lsf else "digits")
@@ -73,7 +66,7 @@ def test_every_arm_of_filtering_is_seen_by_a_probe_of_rows_that_no_arm_trains_on
 @pytest.mark.parametrize("study", LATENT)
 def test_every_arm_of_filtering_samples_as_many_rows_of_a_class_as_are_measured(study):
     """OLE grows with the rows: arms that sample twice as many are seen by equally many."""
-    (found,) = [each for each in ALL if each.arms is study]
+    (found,) = [each for each in ALL if each.name == study.__name__.replace("_", "-")]
     fewest = min(recipe.sampler.n for recipe in dict(study()).values()) // 10
     measured = [metric.per_class for metric in found.metrics if isinstance(metric, OLE | ClassAngles)]
     assert len(measured) == 2

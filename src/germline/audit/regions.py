@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int64
-from scipy.stats import binomtest, hypergeom
-from sklearn.cluster import KMeans
 
 from germline.core.neighbours import nearest
 
@@ -47,6 +45,9 @@ def regions(
 
     Source: ours; k-means, Lloyd 1982; the test, Fisher 1922.
     """
+    from scipy.stats import hypergeom  # slow to import
+    from sklearn.cluster import KMeans
+
     count = max(1, min(MOST, len(fitted) // ROWS, len(real) // (ROWS // 2)))
     centres = KMeans(count, n_init=3, random_state=0).fit(np.asarray(fitted, np.float64)).cluster_centers_
     of_real, of_made = (nearest(rows, centres)[0][:, 0] for rows in (real, made))
@@ -66,6 +67,8 @@ def regions(
 
 def missing_share(found: tuple[Region, ...], real: int) -> tuple[float, float, float]:
     """Return the share of real rows that lie in missing regions, and its 95 % interval (Clopper and Pearson 1934)."""
+    from scipy.stats import binomtest  # slow to import
+
     test = binomtest(sum(region.real for region in found if region.missing), real)
     low, high = test.proportion_ci()
     return float(test.statistic), float(low), float(high)

@@ -135,3 +135,13 @@ def column_of(table: pa.Table, name: str) -> np.ndarray:
 def rows_of(pool: Pool) -> Int[np.ndarray, " n"]:
     """Return the row numbers of a pool in their sources."""
     return pool.origin[:, 1]
+
+
+def refuse_fewer_than_none(generations: int) -> None:
+    """Let a number of generations after generation 0 pass that there can be.
+
+    Raises:
+        BadInput: it is below 0.
+    """
+    if generations < 0:
+        raise BadInput(f"A run has 0 or more generations after generation 0, but {generations} were asked for.")

@@ -1,47 +1,39 @@
 """One paper a file: a function whose keyword arguments are the command line's flags, and its presets beside it."""
 
-from germline.recipes import (
-    accumulate,
-    accumulate_subsample,
-    centre_matching,
-    chain_of_diffusion,
-    command,
-    curation,
-    density_ratio,
-    entropy,
-    fresh,
-    k_means_coverage,
-    lsf,
-    neon,
-    real_only,
-    redifine,
-    replace,
-    rsidiff,
-    self_correction,
-    sft,
-    sims,
-)
+from __future__ import annotations
 
-ALL = (
-    replace,
-    real_only,
-    accumulate,
-    accumulate_subsample,
-    fresh,
-    entropy,
-    lsf,
-    sims,
-    neon,
-    self_correction,
-    curation,
-    k_means_coverage,
-    centre_matching,
-    density_ratio,
-    chain_of_diffusion,
-    redifine,
-    rsidiff,
-    sft,
-    command,
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from germline.core.recipe import Recipe
+from germline.core.shelf import Shelf
+
+if TYPE_CHECKING:
+    from germline.diffusion.model import ClassModel
+
+ALL: Shelf[Callable[..., Recipe[ClassModel]]] = Shelf(
+    "germline.recipes",
+    (
+        "replace",
+        "real-only",
+        "accumulate",
+        "accumulate-subsample",
+        "fresh",
+        "entropy",
+        "lsf",
+        "sims",
+        "neon",
+        "self-correction",
+        "curation",
+        "k-means-coverage",
+        "centre-matching",
+        "density-ratio",
+        "chain-of-diffusion",
+        "redifine",
+        "rsidiff",
+        "sft",
+        "command",
+    ),
 )
 
 __all__ = ["ALL"]

@@ -1,97 +1,84 @@
 """One results page a file: a function that yields (arm name, recipe), controls included."""
 
-from collections.abc import Callable, Iterator
+from __future__ import annotations
+
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from germline.core.protocols import Metric
 from germline.core.recipe import Recipe
-from germline.diffusion.model import ClassModel
-from germline.studies.demo import demo
-from germline.studies.demo_t2i import demo_t2i
-from germline.studies.entropy_drives import entropy_drives
-from germline.studies.loop import (
-    loop_scratch,
-    loop_scratch_guided,
-    loop_unconditional,
-    loop_warm,
-    loop_warm_guided,
-    planted,
-    planted_scratch,
-    planted_scratch_guided,
-    planted_unconditional,
-    planted_warm,
-)
-from germline.studies.lsf import METRICS as LATENT
-from germline.studies.lsf import METRICS_DIGITS as LATENT_DIGITS
-from germline.studies.lsf import lsf, lsf_digits, lsf_digits_guided
-from germline.studies.redifine import METRICS_TOY, redifine, redifine_default, redifine_emoji, redifine_toy
-from germline.studies.rivals import rivals, rivals_digits
-from germline.studies.rsidiff import rsidiff_ablations
-from germline.studies.self_improvement import self_improvement, self_improvement_digits, self_improvement_digits_guided
-from germline.studies.solver_steps import solver_steps
+from germline.core.shelf import summary
+
+if TYPE_CHECKING:
+    from germline.diffusion.model import ClassModel
 
 
 @dataclass(frozen=True)
 class Study:
-    """What yields the arms; the data set that it is made for, unless the user names another; metrics beside the standard ones."""
+    """What yields the arms: a function in a file of this folder, which is imported when the arms, or what is measured, are asked for.
 
-    arms: Callable[[], Iterator[tuple[str, Recipe[ClassModel]]]]
+    Attributes:
+        name: of the function, with dashes: what the command line calls it.
+        file: where it stands; the function's own name when not given.
+        data: the data set that it is made for, unless the user names another.
+        measures: what that file calls the metrics that are measured beside the standard ones.
+    """
+
+    name: str
+    file: str = ""
     data: str = "fashion-mnist"
-    metrics: tuple[Metric, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """What the command line calls it."""
-        return self.arms.__name__.replace("_", "-")
+    measures: str = ""
 
     def __call__(self) -> Iterator[tuple[str, Recipe[ClassModel]]]:
         """Yield (arm name, recipe)."""
-        return self.arms()
+        arms: Iterator[tuple[str, Recipe[ClassModel]]] = getattr(import_module(self._module), self._function)()
+        return arms
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What is measured beside the standard metrics."""
+        found: tuple[Metric, ...] = getattr(import_module(self._module), self.measures) if self.measures else ()
+        return found
+
+    @property
+    def summary(self) -> str:
+        """What it is, in a line."""
+        return summary(self._module, self._function)
+
+    @property
+    def _function(self) -> str:
+        return self.name.replace("-", "_")
+
+    @property
+    def _module(self) -> str:
+        return f"germline.studies.{self.file or self._function}"
 
 
-LOOPS = (loop_unconditional, loop_scratch, loop_scratch_guided, loop_warm, loop_warm_guided)
-CONTROLS = (planted_unconditional, planted_scratch, planted_scratch_guided, planted_warm, planted)
-CELLS = tuple(Study(arms, "digits") for arms in (*LOOPS, *CONTROLS))
+LOOPS = ("loop-unconditional", "loop-scratch", "loop-scratch-guided", "loop-warm", "loop-warm-guided")
+CONTROLS = ("planted-unconditional", "planted-scratch", "planted-scratch-guided", "planted-warm", "planted")
 ALL = (
-    Study(demo),
-    Study(demo_t2i, "emoji"),
-    *CELLS,
-    Study(entropy_drives, "digits"),
-    Study(solver_steps),
-    Study(rivals),
-    Study(rivals_digits, "digits"),
-    Study(lsf, metrics=LATENT),
-    Study(lsf_digits, "digits", LATENT_DIGITS),
-    Study(lsf_digits_guided, "digits", LATENT_DIGITS),
-    Study(redifine),
-    Study(redifine_default, "toy-digits", METRICS_TOY),
-    Study(redifine_emoji, "emoji"),
-    Study(redifine_toy, "toy-digits", METRICS_TOY),
-    Study(rsidiff_ablations, "emoji"),
-    Study(self_improvement),
-    Study(self_improvement_digits, "digits"),
-    Study(self_improvement_digits_guided, "digits"),
+    Study("demo"),
+    Study("demo-t2i", data="emoji"),
+    *(Study(name, "loop", "digits") for name in (*LOOPS, *CONTROLS)),
+    Study("entropy-drives", data="digits"),
+    Study("solver-steps"),
+    Study("rivals"),
+    Study("rivals-digits", "rivals", "digits"),
+    Study("lsf", measures="METRICS"),
+    Study("lsf-digits", "lsf", "digits", "METRICS_DIGITS"),
+    Study("lsf-digits-guided", "lsf", "digits", "METRICS_DIGITS"),
+    Study("redifine"),
+    Study("redifine-default", "redifine", "toy-digits", "METRICS_TOY"),
+    Study("redifine-emoji", "redifine", "emoji"),
+    Study("redifine-toy", "redifine", "toy-digits", "METRICS_TOY"),
+    Study("rsidiff-ablations", "rsidiff", "emoji"),
+    Study("rsidiff-kept", "rsidiff", "emoji"),
+    Study("rsidiff-weights", "rsidiff", "emoji"),
+    Study("self-improvement"),
+    Study("self-improvement-digits", "self_improvement", "digits"),
+    Study("self-improvement-digits-guided", "self_improvement", "digits"),
 )
 
-__all__ = [
-    "ALL",
-    "CELLS",
-    "Study",
-    "demo",
-    "demo_t2i",
-    "entropy_drives",
-    "lsf",
-    "lsf_digits",
-    "lsf_digits_guided",
-    "redifine",
-    "redifine_default",
-    "redifine_emoji",
-    "redifine_toy",
-    "rivals",
-    "rivals_digits",
-    "rsidiff_ablations",
-    "self_improvement",
-    "self_improvement_digits",
-    "self_improvement_digits_guided",
-    "solver_steps",
-]
+__all__ = ["ALL", "Study"]

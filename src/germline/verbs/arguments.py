@@ -8,6 +8,7 @@ import tyro
 
 from germline import registry
 from germline.core.errors import BadInput
+from germline.core.names import did_you_mean
 
 Name = tyro.conf.Positional[str]
 Paths = tyro.conf.Positional[tuple[Path, ...]]
@@ -23,14 +24,14 @@ def run_folders(paths: Sequence[Path], known: Sequence[str] = ()) -> list[Path]:
     """
     runs = [str(run) for run in registry.runs_under(FOLDER)]
     if not paths:
-        raise BadInput(f"Name a run folder. {registry.did_you_mean('', runs) if runs else NONE_YET}")
+        raise BadInput(f"Name a run folder. {did_you_mean('', runs) if runs else NONE_YET}")
     found = []
     for path in paths:
         here = registry.runs_under(path) or registry.runs_under(FOLDER / path)
         if not here:
             what = "holds no run" if path.is_dir() else "is no run folder"
             names = [*known, *runs]
-            raise BadInput(f"{path} {what}. {registry.did_you_mean(str(path), names) if names else NONE_YET}")
+            raise BadInput(f"{path} {what}. {did_you_mean(str(path), names) if names else NONE_YET}")
         found += here
     return found
 

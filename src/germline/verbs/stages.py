@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import tyro
 
-from germline import registry
+from germline.core.names import find, first_line
 from germline.verbs.helptext import flowing, help_of
 
 Stages = Mapping[str, Callable[..., None]]
@@ -20,13 +20,13 @@ def act(verb: str, stages: Stages, arguments: Sequence[str], usage: str) -> None
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage)
         sys.exit(0)
-    stage = registry.find(arguments[0], stages, f"stage of {verb}")
+    stage = find(arguments[0], stages, f"stage of {verb}")
     tyro.cli(flowing(stage), prog=f"germline {verb} {arguments[0]}", description=help_of(stage), args=arguments[1:])
 
 
 def usage_of(verb: str, stages: Stages, examples: Sequence[str], about: str) -> str:
     """Return the help of all stages of a verb, examples first."""
-    told = "\n".join(f"  {name:11}{registry.first_line(stage)}" for name, stage in stages.items())
+    told = "\n".join(f"  {name:11}{first_line(stage)}" for name, stage in stages.items())
     return (
         f"usage: germline {verb} STAGE ...\n\nExamples:\n  "
         + "\n  ".join(examples)

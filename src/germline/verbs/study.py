@@ -1,29 +1,19 @@
-"""All arms of a study."""
+"""All arms of a study; its help needs none of what runs them, so that is imported later."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
-from germline import registry, sweep
-from germline.chain import CONFIG
+from germline import registry
 from germline.core.digest import Json
 from germline.core.errors import BadInput, GermlineError
-from germline.core.protocols import Metric
-from germline.core.recipe import Recipe
-from germline.diffusion.model import ClassModel
-from germline.flags import counted, preset_of, sided
-from germline.plan import Plan, plan
-from germline.registry import DataFlags, plain
-from germline.report.compare import Comparison, arm_name, caveat, compare
-from germline.report.printed import print_comparisons
-from germline.report.tidy import read
-from germline.study import Arm, place, run_arms
+from germline.core.generation import refuse_fewer_than_none
+from germline.core.names import find
+from germline.registry import DataFlags
 from germline.verbs.arguments import FOLDER, Name, print_json
 
 OWN = "own"
-Made = dict[str, tuple[Recipe[ClassModel], dict[str, Json]]]
 
 
 @dataclass(frozen=True)
@@ -78,13 +68,20 @@ def study(
         json: print JSON.
         real_images: which real images.
     """
+    from germline.plan import plan
+    from germline.report.compare import caveat
+    from germline.report.printed import print_comparisons
+    from germline.study import run_arms
+    from germline.verbs.study_arms import arms_of, compared, metrics_of, name_of, print_plan
+
     if seeds < 1:
         raise BadInput(f"--seeds must be at least 1, but is {seeds}.")
+    refuse_fewer_than_none(generations)
     flags = data_of(name, real_images)
     folder = out or FOLDER / name.rsplit(":", 1)[-1]
     arms, flags = arms_of(name, sweep, preset, folder, seeds, flags)
     for wanted in (*only, *([against] if against else [])):
-        registry.find(wanted, {name_of(arm): arm for arm in arms}, "arm")
+        find(wanted, {name_of(arm): arm for arm in arms}, "arm")
     arms = [arm for arm in arms if not only or name_of(arm) in only]
     if dry_run:
         return print_plan(plan(arms, flags.load(), generations, processes), json)
@@ -104,84 +101,8 @@ def study(
         print(f"{folder}: {len(arms)} runs finished. Look at them: germline report {folder}")
 
 
-def print_plan(found: Plan, json: bool) -> None:
-    """Print what the study would do and cost."""
-    print_json(plain(found)) if json else print(found.text())
-
-
-def compared(arms: list[Arm[ClassModel]], against: str | None) -> list[Comparison]:
-    """Return the comparisons of what was measured of the arms; a reference of which nothing was is not one."""
-    records = [read(arm.path) for arm in arms if (arm.path / CONFIG).exists()]
-    measured = {arm_name(record) for record in records if any(record.values)}
-    return compare(records, against if against in measured else None)
-
-
-def name_of(arm: Arm[ClassModel]) -> str:
-    """Return an arm's name without its seed."""
-    return arm.path.name.removesuffix(f"-seed{arm.seed}")
-
-
-def metrics_of(name: str) -> tuple[Metric, ...]:
-    """Return what a study measures beside the standard metrics; nothing for a recipe."""
-    known = registry.study_names()
-    return known[name].metrics if name in known else ()
-
-
 def data_of(name: str, given: StudyData) -> DataFlags:
     """Return which real images are meant: those named, else the study's own."""
     known = registry.study_names()
     own = known[name].data if name in known else DataFlags().data
     return DataFlags(**{**vars(given), "data": own if given.data == OWN else given.data})
-
-
-def arms_of(
-    name: str, sweeps: tuple[str, ...], preset: str, folder: Path, seeds: int, flags: DataFlags
-) -> tuple[list[Arm[ClassModel]], DataFlags]:
-    """Return the arms, seed by seed, and their data's flags; a swept arm is an ordinary run of its recipe, so every verb can rebuild it.
-
-    Raises:
-        BadInput: there is no such study or recipe, or a study was given what only a recipe can take.
-    """
-    studies = registry.study_names()
-    if name in studies:
-        if sweeps or preset != "embedded":
-            raise BadInput(f"{name} is a study: its arms are fixed. Sweep a recipe: germline study replace --sweep guidance-scale=1,2")
-        made: Made = {arm: (recipe, {"study": name, "arm": arm}) for arm, recipe in studies[name]()}
-    else:
-        if not registry.is_recipe(name):
-            registry.find(name, {**studies, **registry.recipe_names()}, "study or recipe")
-        brought = registry.packages(name, flags.data)
-        swept, flags = settled(sweep.arms_of(name, sweeps, preset_for(name, sweeps, preset)), flags)
-        made = {
-            arm: (registry.function_of(name)(**kwargs), {"recipe": name, "kwargs": plain(kwargs), **brought})
-            for arm, kwargs in swept.items()
-        }
-    data: dict[str, Json] = {"data": plain(flags)}
-    arms = [
-        Arm(place(folder, arm, seed, seeds), recipe, seed, {**names, **data})
-        for seed in range(seeds)
-        for arm, (recipe, names) in made.items()
-    ]
-    return arms, flags
-
-
-def preset_for(name: str, sweeps: tuple[str, ...], preset: str) -> str:
-    """Return the preset; where none is named and a model is, that of pipelines."""
-    return preset if preset != "embedded" else preset_of(name, [f"--{sweep.removeprefix('--')}" for sweep in sweeps])
-
-
-def settled(swept: Mapping[str, dict[str, object]], flags: DataFlags) -> tuple[dict[str, dict[str, object]], DataFlags]:
-    """Return the arms' keyword arguments and their data's flags, with what was left to a pipeline or to the data.
-
-    Raises:
-        BadInput: the arms' pipelines have images of different sizes.
-    """
-    sides = {arm: sided(kwargs, flags) for arm, kwargs in swept.items()}
-    sizes = {of.size for _, of in sides.values()}
-    if len(sizes) > 1:
-        raise BadInput(f"The arms' pipelines make images of different sides, {', '.join(map(str, sizes))}; give one for all with --size.")
-    flags = next(of for _, of in sides.values())
-    if all(kwargs.get("n", 0) is not None for kwargs, _ in sides.values()):
-        return {arm: kwargs for arm, (kwargs, _) in sides.items()}, flags
-    data = flags.load()
-    return {arm: counted(kwargs, data) for arm, (kwargs, _) in sides.items()}, flags
