@@ -135,6 +135,10 @@ def test_held_out_scorers_and_votes_are_measured_afterwards(asked, tmp_path, cap
     monkeypatch.chdir(tmp_path)
     assert main([*kept, *own, "--stop-on", "hacked"]) == 1
     assert "looks at a scorer that chose nothing, and there is none: name one with --held-out" in " ".join(capsys.readouterr().err.split())
+    at_random = ["random" if flag == "preference" else flag for flag in own]
+    assert main([*kept, *at_random, "--stop-on", "hacked"]) == 1
+    assert "here none chooses, so none can be pleased. Leave it out" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "run" / "gen_000").exists()
     assert main([*kept, *own, "--held-out", "darkness:dark", "--stop-on", "hacked"]) == 0
     values = [json.loads(line)["values"] for line in capsys.readouterr().out.splitlines() if line.startswith("{")][-1]
     names = {(value["name"], value.get("extractor")) for value in values}

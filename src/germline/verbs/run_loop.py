@@ -56,6 +56,10 @@ def go(arguments: Sequence[str]) -> None:
     names |= registry.packages(given.recipe, given.real_images.data)
     loop = Loop.at(path, recipe, data, seed=flags.seed, names=names, progress=bars, accept_drift=flags.accept_drift)
     metrics = registry.metrics_for(data, recipe, [scorer_of(name) for name in flags.held_out])
+    if WORD in flags.stop_on and not recipe.scorers:
+        raise BadInput(
+            f"--stop-on {WORD} is for runs that choose by scorers; here none chooses, so none can be pleased. Leave it out."
+        )
     if WORD in flags.stop_on and not any(isinstance(metric, RankCorrelation) for metric in metrics):
         raise BadInput(f"--stop-on {WORD} looks at a scorer that chose nothing, and there is none: name one with --held-out.")
     for generation in loop.run(flags.generations):
@@ -109,7 +113,7 @@ def hacked(path: Path, found: Fallen, json: bool) -> None:
     """Say that a held-out scorer's fall ended the run, and where to go back to."""
     if json:
         return print_json({"stopped": found.to_json()})
-    print(f"\nStopped: {WORD}. {found.text()} It is highest in generation {found.best}.")
+    print(f"\nStopped: {WORD}. {found.text()} {found.scorer} is highest in generation {found.best}.")
     print(f"Take that one: germline fork {quote(str(path))} --generation {found.best} --out NEW.")
     _go_on(path)
 
