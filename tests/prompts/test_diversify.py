@@ -1,5 +1,6 @@
 """Diversity and rounds: planted clusters, distinct rows, disjoint slices."""
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from germline.core.cache import Cache
 from germline.core.errors import BadInput
-from germline.prompts.diversify import clusters, cost_of, diversify
+from germline.prompts.diversify import BATCH, clusters, cost_of, diversify, one_pass
 from germline.prompts.encoders import embedded
 from germline.prompts.rounds import rounds
 
@@ -31,6 +32,10 @@ def table(texts):
     return pa.table({"prompt": list(texts)})
 
 
+def unit(rows):
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
 def test_of_each_planted_cluster_the_middle_one_is_taken():
     """Corners 0..4 with rows at -2..2 hundredths: the centre is at 0, which is the row to take."""
     texts = [f"{corner} {away}" for away in (2, -1, 0, 1, -2) for corner in range(5)]
@@ -51,6 +56,53 @@ def test_the_chosen_row_is_the_closest_of_its_cluster_and_every_cluster_has_one(
         assert set(found.cluster[found.chosen]) == set(range(60))
         for row in found.chosen:
             assert found.distance[row] == found.distance[found.cluster == found.cluster[row]].min()
+
+
+def test_a_pass_of_mini_batches_equals_scikit_learn_s():
+    """Theirs with the reassignment of small clusters switched off: the same centres, and as many rows in each."""
+    from sklearn.cluster import MiniBatchKMeans
+
+    rng = np.random.default_rng(3)
+    features = unit(rng.normal(size=(2 * BATCH + 100, 6)))
+    order = rng.permutation(len(features))
+    theirs = MiniBatchKMeans(30, init=features[:30], n_init=1, reassignment_ratio=0, compute_labels=False)
+    for start in range(0, len(order), BATCH):
+        theirs.partial_fit(features[order[start : start + BATCH]])
+    ours = one_pass(features, order, {"centres": features[:30], "rows": np.zeros(30, np.int64)})
+    np.testing.assert_allclose(ours["centres"], theirs.cluster_centers_, atol=2e-5)
+    assert ours["rows"].sum() == len(features)
+
+
+def test_killed_mini_batches_go_on_after_the_last_whole_pass(tmp_path):
+    features = unit(np.random.default_rng(4).normal(size=(400, 8)))
+    texts, begun = [str(i) for i in range(400)], []
+
+    def progress(dies):
+        @contextmanager
+        def opened(what, total):
+            begun.append(what)
+            if what == dies:
+                raise KeyboardInterrupt
+            yield lambda more: None
+
+        return opened
+
+    third = "k-means, k = 30, pass 3 of 5"
+    with pytest.raises(KeyboardInterrupt):
+        clusters(features, texts, 30, 0, "mini-batch", progress(third), Cache(tmp_path))
+    assert begun[-1] == third
+    begun.clear()
+    again = clusters(features, texts, 30, 0, "mini-batch", progress(None), Cache(tmp_path))
+    assert begun == [f"k-means, k = 30, pass {number} of 5" for number in (3, 4, 5)] + ["nearest centres"]
+    whole = clusters(features, texts, 30, 0, "mini-batch")
+    np.testing.assert_array_equal(again.chosen, whole.chosen)
+    np.testing.assert_array_equal(again.distance, whole.distance)
+    assert not list(tmp_path.rglob("*.unfinished"))
+    begun.clear()
+    clusters(features, texts, 30, 0, "mini-batch", progress(None), Cache(tmp_path))
+    assert begun == ["nearest centres"], "finished centres are kept"
+    clusters(features[::-1].copy(), texts, 30, 0, "mini-batch", progress(None), Cache(tmp_path))
+    assert len(begun) > 2, "and belong to these rows in this order"
 
 
 def test_clusters_do_not_depend_on_which_call_made_them_and_do_on_the_seed():

@@ -102,4 +102,8 @@ def test_a_killed_judge_goes_on_without_asking_twice(tmp_path):
         assert len(twice) <= 2, "only what was under way when it was killed"
         assert main(flags) == 0
         assert sum(server.asked.values()) == 60 + len(twice)
+        unkilled = tmp_path / "unkilled" / out.name
+        assert main([str(unkilled) if flag == str(out) else flag for flag in flags]) == 0
+        assert sum(server.asked.values()) == 120 + len(twice), "that run has a cache of its own"
+    assert out.read_bytes() == unkilled.read_bytes()
     assert len(out.read_text().splitlines()) == 60

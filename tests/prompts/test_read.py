@@ -1,6 +1,7 @@
 """Files of prompts in the layouts that their makers publish, written here at a small size."""
 
 import json
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,6 +9,7 @@ import pytest
 
 from germline.core.errors import BadInput
 from germline.prompts.read import PARTI, read_prompts
+from germline.prompts.write import write_table
 
 TWO = ["a red fox in the snow", 'a sign that says "HELLO"']
 
@@ -22,7 +24,14 @@ def lexica_parquet(path):
 
 
 def diffusiondb(path):
-    columns = {"image_name": ["a.png", "b.png"], "prompt": TWO, "part_id": pa.array([1, 1], pa.uint16()), "cfg": [7.0, 7.0]}
+    when = pa.array([datetime(2022, 8, 7, 22, 57, tzinfo=UTC)] * 2, pa.timestamp("ns", tz="UTC"))
+    columns = {
+        "image_name": ["a.png", "b.png"],
+        "prompt": TWO,
+        "part_id": pa.array([1, 1], pa.uint16()),
+        "cfg": [7.0, 7.0],
+        "timestamp": when,
+    }
     pq.write_table(pa.table(columns), path / "metadata.parquet")
 
 
@@ -85,6 +94,18 @@ def test_prompts_of_known_layouts_are_found(layout, tmp_path):
     assert table["prompt"].to_pylist() == TWO
     assert table["row"].to_pylist() == [0, 1]
     assert len(set(table["source"].to_pylist())) == 1
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl"])
+@pytest.mark.parametrize("layout", LAYOUTS, ids=lambda f: f.__name__)
+def test_what_was_read_can_be_written_and_read_again(layout, suffix, tmp_path):
+    """DiffusionDB's metadata holds times, which JSON does not know."""
+    layout(tmp_path)
+    table = read_prompts([tmp_path])
+    write_table(table, tmp_path / f"again{suffix}")
+    again = read_prompts([tmp_path / f"again{suffix}"])
+    assert again.select(["prompt", "source", "row"]).equals(table.select(["prompt", "source", "row"]))
+    assert set(again.column_names) == set(table.column_names)
 
 
 def test_images_in_a_preference_file_are_not_read(tmp_path):

@@ -116,8 +116,8 @@ def asked(prompts: Sequence[str], by: Judge, cache: Path, progress: Progress = s
     distinct, failed = list(dict.fromkeys(prompts)), {}
     with Replies.opened(cache, by.instruction, by.name) as replies:
         missing = [prompt for prompt in distinct if replies.get(prompt) is None]
-        with progress(f"judge ({by.name})", len(distinct)) as advance:
-            advance(len(distinct) - len(missing))
+        known = f", {len(distinct) - len(missing):,} known" if len(missing) < len(distinct) else ""
+        with progress(f"judge ({by.name}{known})", len(missing)) as advance:  # what is known took no time, so it is no part of the ETA
             for number, said in by.ask(missing) if missing else ():
                 if isinstance(said, str):
                     failed[missing[number]] = said

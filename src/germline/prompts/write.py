@@ -66,4 +66,5 @@ def write_table(table: pa.Table, path: Path) -> None:
             return
         with temporary.open("w", encoding="utf-8") as file:
             for batch in table.to_batches(max_chunksize=BLOCK):
-                file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in batch.to_pylist())
+                # a file's other columns may hold dates
+                file.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in batch.to_pylist())
