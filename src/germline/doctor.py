@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from germline.core.context import Context, Execution
-from germline.core.errors import GermlineError
+from germline.core.errors import GermlineError, reason
 from germline.core.pool import Pool
 from germline.core.progress import Advance
 from germline.core.protocols import Scorer
@@ -27,7 +27,6 @@ from germline.core.splits import Splits
 from germline.diffusion.precision import resolve
 from germline.loop import limited_threads
 from germline.pipelines.device import best
-from germline.pipelines.files import first_line
 from germline.pipelines.opened import Opened, open_pipeline
 from germline.pipelines.tuned import Tuned
 from germline.samplers import SamplePipeline
@@ -179,7 +178,7 @@ def environment() -> tuple[str, ...]:
             importlib.import_module(name)
         except Exception as error:
             found.append(
-                f"{name} {_version(name)} does not import beside torch {torch.__version__} ({first_line(error)}), and so breaks the import"
+                f"{name} {_version(name)} does not import beside torch {torch.__version__} ({reason(error)}), and so breaks the import"
                 f" of {breaks}: pip uninstall {name}, or install the one that fits. germline needs none."
             )
     return tuple(found)
@@ -212,7 +211,7 @@ def _opened(tuner: TunePipeline, warnings: tuple[str, ...]) -> Opened:
     except Exception as error:
         if not warnings:  # then it is no fault of the environment that is known here
             raise
-        raise GermlineError("\n".join([f"The model cannot be opened: {first_line(error)}", *warnings])) from error
+        raise GermlineError("\n".join([f"The model cannot be opened: {reason(error)}", *warnings])) from error
 
 
 def _drawn(opened: Opened, sampler: SamplePipeline, ctx: Context) -> tuple[Pool, Measured]:

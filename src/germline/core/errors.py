@@ -19,3 +19,8 @@ class Corrupt(GermlineError):
 
 class MissingExtra(GermlineError, ImportError):
     """An optional library is absent; the message names the extra to install."""
+
+
+def reason(error: Exception) -> str:
+    """Return the first line of an error's message; its name where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

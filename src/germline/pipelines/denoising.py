@@ -10,8 +10,8 @@ from jaxtyping import Float32
 from torch import Tensor, nn
 
 from germline.core.errors import BadInput
+from germline.core.extras import imported
 from germline.diffusion.guidance_schedule import GuidanceSchedule
-from germline.pipelines.files import imported
 from germline.pipelines.guided import Guided
 from germline.pipelines.levels import scale_on, visited
 from germline.pipelines.opened import KINDS, NETWORK, WHO, Opened
@@ -52,7 +52,7 @@ def denoised(
         raise BadInput(f"{WHO}: diffusers makes images whose sides are multiples of {MULTIPLE}, but {height} x {width} were asked for.")
     (name,) = (name for name, kind in KINDS.items() if kind == opened.kind)
     guided = Guided(network, null, bound(scale, opened, scheduler) if isinstance(scale, GuidanceSchedule) else scale, opened.process)
-    pipeline = getattr(imported(WHO, "diffusers"), name)(**_parts(opened, guided), scheduler=scheduler)
+    pipeline = getattr(imported(WHO, "diffusers", "t2i"), name)(**_parts(opened, guided), scheduler=scheduler)
     pipeline.set_progress_bar_config(disable=True)
     device = next(network.parameters()).device
     pooled = told.get("text_embeds", told.get("pooled_projections"))

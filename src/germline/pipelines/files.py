@@ -15,7 +15,8 @@ from jaxtyping import Float64
 from torch import nn
 
 from germline.core.digest import Json
-from germline.core.errors import BadInput, MissingExtra
+from germline.core.errors import BadInput, MissingExtra, reason
+from germline.core.extras import imported
 
 BETAS = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule", "trained_betas", "rescale_betas_zero_snr")
 
@@ -30,7 +31,7 @@ def part(who: str, library: str, kind: str, folder: Path, dtype: torch.dtype = t
     try:
         from safetensors import SafetensorError
 
-        module = imported(who, library)
+        module = imported(who, library, "t2i")
         with quiet(module):
             model, report = getattr(module, kind).from_pretrained(
                 folder, local_files_only=True, use_safetensors=True, output_loading_info=True
@@ -38,7 +39,7 @@ def part(who: str, library: str, kind: str, folder: Path, dtype: torch.dtype = t
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         if isinstance(error, MissingExtra):
             raise
-        raise BadInput(f"{who}: the {kind} in {folder} cannot be opened: {first_line(error)} Only safetensors are.") from error
+        raise BadInput(f"{who}: the {kind} in {folder} cannot be opened: {reason(error)} Only safetensors are.") from error
     if absent := sorted(report["missing_keys"]):  # they would have been drawn at random
         raise BadInput(f"{who}: the {kind} in {folder} lacks {len(absent)} of its tensors, first {absent[0]}; save it whole.")
     cast = model.float() if dtype == torch.float32 else model.to(dtype)  # diffusers warns of any ``to`` with a number format
@@ -54,11 +55,11 @@ def tokenizer(who: str, kind: str, folder: Path) -> object:
         BadInput: there is none.
     """
     try:
-        return getattr(imported(who, "transformers"), kind).from_pretrained(folder, local_files_only=True)
+        return getattr(imported(who, "transformers", "t2i"), kind).from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, TypeError) as error:
         if isinstance(error, MissingExtra):
             raise
-        raise BadInput(f"{who}: the tokenizer in {folder} cannot be opened: {first_line(error)}") from error
+        raise BadInput(f"{who}: the tokenizer in {folder} cannot be opened: {reason(error)}") from error
 
 
 def alpha_bars(who: str, file: Path | None) -> tuple[Float64[np.ndarray, " steps"] | None, int]:
@@ -74,21 +75,9 @@ def alpha_bars(who: str, file: Path | None) -> tuple[Float64[np.ndarray, " steps
         return None, int(str(config.get("num_train_timesteps", 1000)))
     if file and "beta_schedule" not in config and not config.get("trained_betas"):
         raise BadInput(f"{who}: the {kind} of {file} has no betas; DDPM's noise and flow matching are known here.")
-    schedule = imported(who, "diffusers").DDPMScheduler(**{name: config[name] for name in BETAS if name in config})
+    schedule = imported(who, "diffusers", "t2i").DDPMScheduler(**{name: config[name] for name in BETAS if name in config})
     found: np.ndarray = schedule.alphas_cumprod.double().numpy()
     return found, len(found)
-
-
-def imported(who: str, library: str) -> ModuleType:
-    """Return a library of the extra ``t2i``.
-
-    Raises:
-        MissingExtra: it, or something that it needs, is not installed.
-    """
-    try:
-        return importlib.import_module(library)
-    except ImportError as error:
-        raise MissingExtra(f"{who} needs {error.name}; install it with: pip install 'germline[t2i]'") from error
 
 
 @contextmanager
@@ -112,8 +101,3 @@ def json_of(who: str, file: Path) -> dict[str, Json]:
     except ValueError as error:
         raise BadInput(f"{who}: {file} is no JSON: {error}.") from error
     return found if isinstance(found, dict) else {}
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message; its name where it says nothing."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from germline.core.errors import BadInput
+from germline.core.errors import BadInput, reason
+from germline.core.extras import imported
 from germline.pipelines.device import copied
-from germline.pipelines.files import first_line, imported
 
 WHO = "A LoRA"
 ADAPTER = "default"
@@ -55,7 +55,7 @@ def add(network: nn.Module, lora: Lora) -> None:
         MissingExtra: peft is not installed.
         BadInput: the network has none of the targets.
     """
-    peft = imported(WHO, "peft")
+    peft = imported(WHO, "peft", "t2i")
     config = peft.LoraConfig(
         r=lora.rank,
         lora_alpha=lora.rank if lora.alpha is None else lora.alpha,
@@ -66,7 +66,7 @@ def add(network: nn.Module, lora: Lora) -> None:
         with torch.random.fork_rng(devices=[]):  # peft draws from the global stream what is overwritten here
             network.add_adapter(config, ADAPTER)  # type: ignore[operator]
     except ValueError as error:
-        raise BadInput(f"{WHO} needs targets that the network has: {first_line(error)}") from error
+        raise BadInput(f"{WHO} needs targets that the network has: {reason(error)}") from error
     network.requires_grad_(False)
     with torch.no_grad():
         for down, up in _layers(network).values():

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from germline.core import digest
-from germline.core.errors import BadInput
-from germline.pipelines.files import first_line, imported, json_of, part, tokenizer
+from germline.core.errors import BadInput, reason
+from germline.core.extras import imported
+from germline.pipelines.files import json_of, part, tokenizer
 from germline.pipelines.process import Process, process_of
 
 WHO = "A pipeline"
@@ -249,13 +250,13 @@ def zeros_for_nothing(who: str, folder: Path) -> bool:
 
 
 def _downloaded(name: str, revision: str | None) -> Path:
-    hub = imported(WHO, "huggingface_hub")
+    hub = imported(WHO, "huggingface_hub", "t2i")
     patterns = ["model_index.json", "scheduler/*", *(f"{inner}/*{end}" for inner in _FOLDERS for end in SUFFIXES)]
     try:
         return Path(hub.snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns=["*/*.*.safetensors"]))
     except (OSError, ValueError) as error:
         raise BadInput(
-            f"{WHO}: {name!r} is neither a folder here nor a pipeline that the hub gives ({first_line(error)}). Give a folder with it."
+            f"{WHO}: {name!r} is neither a folder here nor a pipeline that the hub gives ({reason(error)}). Give a folder with it."
         ) from error
 
 

@@ -9,8 +9,9 @@ from typing import Literal, Protocol
 from jaxtyping import Float
 from torch import Tensor
 
-from germline.core.errors import BadInput
-from germline.pipelines.files import first_line, imported, json_of
+from germline.core.errors import BadInput, reason
+from germline.core.extras import imported
+from germline.pipelines.files import json_of
 from germline.pipelines.opened import WHO
 from germline.pipelines.process import Process
 
@@ -63,7 +64,7 @@ def scheduler(opened: Noisy, name: Name) -> Scheduler:
     Raises:
         BadInput: the name or the folder's own class is not known, or DDIM is asked of flow matching.
     """
-    library, file = imported(WHO, "diffusers"), opened.folder / "scheduler" / "scheduler_config.json"
+    library, file = imported(WHO, "diffusers", "t2i"), opened.folder / "scheduler" / "scheduler_config.json"
     config = json_of(WHO, file)
     if name == "own":
         made = getattr(library, str(config.get("_class_name")), None)
@@ -90,5 +91,5 @@ def _from(made: type, config: Mapping[str, object], more: Mapping[str, object], 
     try:
         out: Scheduler = made.from_config(config, **more)  # type: ignore[attr-defined]
     except (TypeError, ValueError, NotImplementedError) as error:
-        raise BadInput(f"{WHO}: {file} does not make a {made.__name__}: {first_line(error)}") from error
+        raise BadInput(f"{WHO}: {file} does not make a {made.__name__}: {reason(error)}") from error
     return out

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from germline.core.extras import imported
 from germline.pipelines.device import best, on
-from germline.pipelines.files import imported
 from germline.pipelines.opened import KINDS, WHO, Kind, Opened, t5
 
 NULL = ""  # the empty prompt: what condition drop trains on, and what guidance sets against a prompt
@@ -132,4 +132,4 @@ def _pipeline(kind: Kind, network: nn.Module, tokenizers: Sequence[object], enco
         parts |= {"unet": network, "add_watermarker": False}
     else:
         parts = {"transformer": network, "text_encoder_3": None, "tokenizer_3": None, **parts}
-    return getattr(imported(WHO, "diffusers"), name)(**parts)
+    return getattr(imported(WHO, "diffusers", "t2i"), name)(**parts)

@@ -1,4 +1,4 @@
-"""Comparisons of arms as tables on a terminal."""
+"""Tables of a page, comparisons of arms and their rates on a terminal."""
 
 from __future__ import annotations
 
@@ -6,14 +6,25 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from rich.box import SIMPLE
-from rich.table import Table
+from rich.table import Table as Terminal
 
 from germline.core.intervals import Interval
 from germline.report import glossary
 from germline.report.compare import Comparison, caveat
 from germline.report.rates import Rate, factor, text
+from germline.report.tables import Table
 from germline.report.terminal import console
 from germline.report.text import number
+
+
+def print_table(title: str, shown: Table) -> None:
+    """Print a table of a page; the first column is left-aligned, the others are numbers."""
+    made = Terminal(title=title, title_justify="left")
+    for place, head in enumerate(shown.head):
+        made.add_column(head, justify="right" if place else "left", no_wrap=True)
+    for row in shown.rows:
+        made.add_row(*row)
+    console.print(made)
 
 
 def print_comparisons(comparisons: Sequence[Comparison]) -> None:
@@ -39,7 +50,7 @@ def print_rates(found: Sequence[Rate]) -> None:
     if not found:
         return
     console.print("Collapse rate: slope of ln(Frechet distance) a generation, generation 0 included; 0.69 doubles it.", highlight=False)
-    table = Table("arm", box=SIMPLE)
+    table = Terminal("arm", box=SIMPLE)
     for column in ("distance", "seeds", "generations", "a generation, 95 %", "factor"):
         table.add_column(column, justify="right", no_wrap=True)
     for one in found:
@@ -49,7 +60,7 @@ def print_rates(found: Sequence[Rate]) -> None:
         console.print("Of one seed, the interval is by the scatter around its own line; other seeds may differ by more.", highlight=False)
 
 
-def _tested(comparison: Comparison) -> Table:
+def _tested(comparison: Comparison) -> Terminal:
     differences = any(arm.ordering for arm in comparison.arms)
     table = _table(when(comparison), "95 %", *((f"minus {comparison.against}", "95 %", "which is") if differences else ()))
     for arm in comparison.arms:
@@ -59,7 +70,7 @@ def _tested(comparison: Comparison) -> Table:
     return table
 
 
-def _means(found: Sequence[Comparison]) -> Table:
+def _means(found: Sequence[Comparison]) -> Terminal:
     table = _table(*map(when, found))
     means = [{arm.arm: number(arm.value.mean) for arm in comparison.arms} for comparison in found]
     for arm in found[0].arms:
@@ -67,8 +78,8 @@ def _means(found: Sequence[Comparison]) -> Table:
     return table
 
 
-def _table(*columns: str) -> Table:
-    table = Table("arm", box=SIMPLE)
+def _table(*columns: str) -> Terminal:
+    table = Terminal("arm", box=SIMPLE)
     for column in ("seeds", *columns):
         table.add_column(column, justify="right", no_wrap=True)
     return table

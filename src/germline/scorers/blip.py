@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from germline.core import foreign
 from germline.core.errors import BadInput
-from germline.scorers.library import from_tensors, imported
+from germline.core.extras import imported
+from germline.scorers.library import from_tensors
 
 HEAD = {0: 1024, 2: 128, 4: 64, 6: 16, 7: 1}  # the layers of the head and their widths; those between are dropouts
 UNUSED = re.compile(
@@ -139,7 +140,7 @@ def converted(tensors: Mapping[str, Tensor], who: str, where: Path) -> tuple[dic
 
 
 def _configs(who: str, sizes: Sizes) -> tuple[object, object]:
-    library = imported(who, "transformers")
+    library = imported(who, "transformers", "rewards")
     vision = library.BlipVisionConfig(
         hidden_size=sizes.width,
         intermediate_size=4 * sizes.width,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from germline.core.errors import BadInput
-from germline.scorers.library import first_line, imported
+from germline.core.errors import BadInput, reason
+from germline.core.extras import imported
 
 NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")  # owner/name
 WORDS = ("*.json", "merges.txt", "vocab.txt")
@@ -23,7 +23,7 @@ def folder(who: str, where: str, weights: bool = True) -> Path:
     path = Path(where).expanduser()
     if path.exists() or not NAME.fullmatch(where):
         return path
-    hub = imported(who, "huggingface_hub")
+    hub = imported(who, "huggingface_hub", "rewards")
     try:
         return Path(hub.snapshot_download(where, allow_patterns=[*WORDS, *(["*.safetensors"] if weights else [])]))
     except (OSError, ValueError) as error:
@@ -40,7 +40,7 @@ def file(who: str, where: str, name: str) -> Path:
     path = Path(where).expanduser()
     if path.exists() or not NAME.fullmatch(where):
         return path / name if path.is_dir() else path
-    hub = imported(who, "huggingface_hub")
+    hub = imported(who, "huggingface_hub", "rewards")
     try:
         return Path(hub.hf_hub_download(where, name))
     except (OSError, ValueError) as error:
@@ -49,5 +49,5 @@ def file(who: str, where: str, name: str) -> Path:
 
 def _nowhere(who: str, where: str, error: Exception) -> BadInput:
     return BadInput(
-        f"{who}: {where!r} is neither here nor a repository that the hub gives ({first_line(error)}). Give the path of the weights."
+        f"{who}: {where!r} is neither here nor a repository that the hub gives ({reason(error)}). Give the path of the weights."
     )

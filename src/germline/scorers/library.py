@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from types import ModuleType
 from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from germline.core import digest, foreign
-from germline.core.errors import BadInput, MissingExtra
+from germline.core.errors import BadInput, reason
+from germline.core.extras import imported
 from germline.pipelines.files import quiet
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -26,18 +25,6 @@ def only(make: Callable[[S], T], scorer: S) -> T:
     return cast(T, _only(make, scorer, digest.of_part(scorer)))
 
 
-def imported(who: str, library: str) -> ModuleType:
-    """Return a library of the extra ``rewards``.
-
-    Raises:
-        MissingExtra: it, or something that it needs, is not installed.
-    """
-    try:
-        return importlib.import_module(library)
-    except ImportError as error:
-        raise MissingExtra(f"{who} needs {error.name}; install it with: pip install 'germline[rewards]'") from error
-
-
 def from_folder(who: str, kind: str, folder: Path, precision: str) -> nn.Module:
     """Return the model of class ``kind`` that save_pretrained wrote to a folder, frozen; safetensors only, no code of the folder runs.
 
@@ -46,7 +33,7 @@ def from_folder(who: str, kind: str, folder: Path, precision: str) -> nn.Module:
         BadInput: there is no such folder, it holds another model, or its tensors are not exactly the model's.
     """
     foreign.present(folder, who)
-    library = imported(who, "transformers")
+    library = imported(who, "transformers", "rewards")
     from safetensors import SafetensorError
 
     try:
@@ -55,7 +42,7 @@ def from_folder(who: str, kind: str, folder: Path, precision: str) -> nn.Module:
                 folder, local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=torch.float32, output_loading_info=True
             )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise BadInput(f"{who}: the {kind} in {folder} cannot be opened: {first_line(error)} Only safetensors are.") from error
+        raise BadInput(f"{who}: the {kind} in {folder} cannot be opened: {reason(error)} Only safetensors are.") from error
     return _whole(who, folder, model, report, precision)
 
 
@@ -68,20 +55,15 @@ def from_tensors(
         MissingExtra: transformers is not installed.
         BadInput: they are not exactly the model's.
     """
-    library = imported(who, "transformers")
+    library = imported(who, "transformers", "rewards")
     try:
         with quiet(library):
             model, report = getattr(library, kind).from_pretrained(
                 None, config=config, state_dict=dict(tensors), dtype=torch.float32, output_loading_info=True, **fields
             )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise BadInput(f"{who}: {where} holds other weights than a {kind}'s: {first_line(error)}") from error
+        raise BadInput(f"{who}: {where} holds other weights than a {kind}'s: {reason(error)}") from error
     return _whole(who, where, model, report, precision)
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message; its name where it says nothing."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from germline.core import foreign
 from germline.core.errors import BadInput
-from germline.scorers.library import from_tensors, imported
+from germline.core.extras import imported
+from germline.scorers.library import from_tensors
 
 CONFIG = "open_clip_config.json"  # open_clip's own name for the sizes of a network, beside its weights
 PLAIN = {
@@ -126,5 +127,5 @@ def _config(who: str, sizes: Sizes) -> object:
     # Start and end are the last two words, in this order.
     text |= {"bos_token_id": sizes.vocabulary - 2, "eos_token_id": sizes.vocabulary - 1, "pad_token_id": 0}
     same = {"hidden_act": "gelu", "layer_norm_eps": 1e-5, "projection_dim": sizes.embed}
-    library = imported(who, "transformers")
+    library = imported(who, "transformers", "rewards")
     return library.CLIPConfig(text_config={**text, **same}, vision_config={**vision, **same}, projection_dim=sizes.embed)

@@ -9,8 +9,8 @@ import numpy as np
 
 from germline.core.context import Context
 from germline.core.errors import BadInput
+from germline.core.extras import imported
 from germline.core.pool import Pool
-from germline.scorers.library import imported
 
 SLOT = "{class}"
 
@@ -42,5 +42,5 @@ def cleaned(prompt: str) -> str:
     Raises:
         MissingExtra: ftfy is not installed.
     """
-    fixed = html.unescape(html.unescape(imported("A CLIP scorer", "ftfy").fix_text(prompt)))
+    fixed = html.unescape(html.unescape(imported("A CLIP scorer", "ftfy", "rewards").fix_text(prompt)))
     return re.sub(r"\s+", " ", fixed).strip().lower()

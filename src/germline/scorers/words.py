@@ -10,8 +10,8 @@ from typing import Protocol
 from jaxtyping import Int64
 from torch import Tensor
 
-from germline.core.errors import BadInput
-from germline.scorers.library import first_line, imported
+from germline.core.errors import BadInput, reason
+from germline.core.extras import imported
 
 
 class Tokens(Protocol):
@@ -45,9 +45,9 @@ def tokenizer(who: str, kind: str, folder: Path, end: str, rows: int, content: s
         BadInput: the folder holds none, or one of another vocabulary than the model's, which has ``rows`` rows.
     """
     try:
-        made: Tokens = getattr(imported(who, "transformers"), kind).from_pretrained(folder, local_files_only=True)
+        made: Tokens = getattr(imported(who, "transformers", "rewards"), kind).from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, TypeError) as error:
-        raise BadInput(f"{who}: the tokenizer in {folder} cannot be opened: {first_line(error)}") from error
+        raise BadInput(f"{who}: the tokenizer in {folder} cannot be opened: {reason(error)}") from error
     # A folder without a vocabulary gives a tokenizer that knows its special tokens only, and no error.
     last, first_word = made.convert_tokens_to_ids(end), int(tokens(made, ["a photo"], 8)[0][0, 1])
     if last is None or first_word in (last, made.unk_token_id):

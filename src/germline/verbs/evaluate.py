@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 import tyro
-from rich.table import Table as Terminal
 
 from germline import registry
 from germline.core import sealed
@@ -23,8 +22,7 @@ from germline.evaluate.questions import questions
 from germline.evaluate.subjects import Changes, of_pipeline, of_run
 from germline.evaluate.tables import page, table
 from germline.pipelines.schedulers import Name
-from germline.report.tables import Table
-from germline.report.terminal import console
+from germline.report.printed import print_table
 from germline.scorers.named import scorer as scorer_of
 from germline.scorers.published import there
 from germline.verbs.arguments import FOLDER, numbers, print_json
@@ -145,16 +143,7 @@ def print_tables(found: Evaluation, scorers: Sequence[Scorer]) -> None:
     """Print a table a scorer."""
     for scorer in scorers:
         chose = ", ".join(dict.fromkeys(subject.arm for subject in found.subjects if scorer.name in subject.selecting))
-        _print(f"{scorer.name}" + (f" (chose rows of {chose})" if chose else ""), table(found, scorer.name))
-
-
-def _print(title: str, shown: Table) -> None:
-    made = Terminal(title=title, title_justify="left")
-    for number, head in enumerate(shown.head):
-        made.add_column(head, justify="right" if number else "left", no_wrap=True)
-    for row in shown.rows:
-        made.add_row(*row)
-    console.print(made)
+        print_table(f"{scorer.name}" + (f" (chose rows of {chose})" if chose else ""), table(found, scorer.name))
 
 
 def _runs(model: str) -> list[Path]:

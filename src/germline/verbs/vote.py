@@ -5,15 +5,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import tyro
-from rich.table import Table as Terminal
 
 from germline.core.digest import Json
 from germline.core.errors import BadInput
 from germline.core.generation import IMAGES
 from germline.core.progress import bars
 from germline.report import voted
-from germline.report.tables import Table
-from germline.report.terminal import console
+from germline.report.printed import print_table
 from germline.studio import ratings
 from germline.studio.ballot import APPEAL, FAITHFUL, KEPT, Arm, Ballot, Item, couples, distinct, singles
 from germline.studio.desk import Desk, opened
@@ -151,7 +149,7 @@ def report(votes: Name, out: Path | None = None, json: bool = False) -> None:
     if json:
         return print_json(found.to_json())
     for title, table in tables(found):
-        _print(title, table)
+        print_table(title, table)
     if any(strong is None for _, strong in found.strengths):
         print(NO_STRENGTHS)
     if out is not None:
@@ -231,12 +229,3 @@ def _say(ballot: Ballot, arms: Sequence[Arm], items: Sequence[Item], out: Path, 
 def _what(desk: Desk) -> str:
     left, what = desk.votes.about["left_out"], "pairs" if desk.ballot.kind == "pairs" else "images"
     return f"{len(desk.items):,} {what}" + (f" ({left:,} equal ones left out)" if left else "")
-
-
-def _print(title: str, shown: Table) -> None:
-    made = Terminal(title=title, title_justify="left")
-    for number, head in enumerate(shown.head):
-        made.add_column(head, justify="right" if number else "left", no_wrap=True)
-    for row in shown.rows:
-        made.add_row(*row)
-    console.print(made)
