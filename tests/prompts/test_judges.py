@@ -87,7 +87,7 @@ def test_thresholds_move_without_the_model(folder, tmp_path, monkeypatch):
 
 
 def test_a_folder_without_a_model_is_named(tmp_path):
-    with pytest.raises(BadInput, match="is no folder; name one that holds a language model"):
+    with pytest.raises(BadInput, match="is no folder and no .gguf file; name a language model"):
         judge(table("a red fox"), LogOdds(tmp_path / "no"), tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInput, match="holds no language model that transformers can open"):

