@@ -105,7 +105,7 @@ def test_too_few_rows_are_refused(rows):
 
 def test_in_files_and_in_tiles_the_same_is_found_and_a_kill_goes_on(rows, known, tmp_path, monkeypatch):
     truth, null = known.matches(rows[1][:150]), known.null()
-    monkeypatch.setattr("germline.audit.copies.TILE", 70)
+    monkeypatch.setattr("germline.audit.most_alike.TILE", 70)
     monkeypatch.setattr("germline.audit.copies.DESCRIBED", 90)
     filed = Known(rows[0], folder=tmp_path)
     np.testing.assert_allclose(filed.null().strangeness, null.strangeness, rtol=1e-6)
