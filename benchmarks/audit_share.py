@@ -5,8 +5,8 @@
     python benchmarks/audit_share.py [OUT] --emoji EMOJI   # the shipped text-to-image model in a chain, as a second domain
 
 Each draw is a pool of fresh real rows and made ones of one generator. Four generators are known; the others were never used to choose the
-rule. A second table leaves each of five networks out in turn, the rest being known. Prints Markdown tables; draws lie in OUT/*.json, so
-the same command goes on where it was killed.
+rule. A second table leaves each of five networks out in turn, the rest being known; a third one counts rows with the grid of a JPEG, and
+the pools of which it says so. Prints Markdown tables; draws lie in OUT/*.json, so the same command goes on where it was killed.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from PIL import Image
 from scipy.ndimage import median_filter
 from share_generators import OUT, make
 
+from germline.audit.jpeg_grid import MARKED, compressed_otherwise, deviations
 from germline.audit.made_share import Detector
 from germline.audit.share import unlike
 from germline.audit.traces import traces
@@ -35,12 +36,12 @@ EMOJI = (
 )
 
 
-def of_images(images, name, out):
-    """Return the traces of images, kept in OUT/traces."""
-    path = out / "traces" / f"{name.replace(' ', '-')}.npy"
+def of_images(images, name, out, what=traces):
+    """Return the traces (or the deviations of the grid) of images, kept in OUT/traces."""
+    path = out / what.__name__ / f"{name.replace(' ', '-')}.npy"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
-        found = np.concatenate([traces(images[start : start + 250]) for start in range(0, len(images), 250)])
+        found = np.concatenate([what(images[start : start + 250]) for start in range(0, len(images), 250)])
         np.save(path, found.astype(np.float32))
     return np.load(path)
 
@@ -69,9 +70,28 @@ def emojis(runs, out):
 
 
 def tabled(real, fresh, made, out, data):
-    """Return traces of real rows, of fresh ones, of fresh ones in a JPEG, and of generators."""
+    """Return traces of real rows, of fresh ones, of fresh ones in a JPEG, and of generators; print which bear a JPEG's grid."""
+    grids(real, fresh, made, out, data)
     own = {name: of_images(images, f"{data} {name}", out) for name, images in made.items()}
     return *(of_images(x, f"{data} {n}", out) for x, n in ((real, "real"), (fresh, "fresh"), (jpeg(fresh), "fresh jpeg"))), own
+
+
+def grids(real, fresh, made, out, data, size=1_000):
+    """Print how many rows bear the grid of a JPEG, and of how many pools, half of them such rows, `audit --pool` would say so."""
+    again = {f"real rows in JPEG {quality}": jpeg(fresh, quality) for quality in (98, 95, 90, 75)}
+    own = {
+        name: of_images(images, f"{data} {name}", out, deviations)
+        for name, images in {"real": real, "fresh": fresh, **again, **made}.items()
+    }
+    print(f"\n{data}: the grid of a JPEG\n\n| rows | bear it | pools that differ, of {DRAWS} |\n|---|---|---|")
+    for name, found in own.items():
+        differ = 0
+        for draw in range(DRAWS):
+            chance = rng(0, -1, f"grid {name}", draw)
+            parts = [chance.choice(rows, min(size // 2, len(rows)), replace=False) for rows in (own["fresh"], found)]
+            known = chance.choice(own["real"], min(size, len(own["real"])), replace=False)
+            differ += bool(compressed_otherwise(np.concatenate(parts), known))
+        print(f"| {name} ({len(found):,}) | {(found > MARKED).mean():.1%} | {differ} |", flush=True)
 
 
 def gaussian(images):
@@ -94,12 +114,12 @@ def hidden(images):
     }
 
 
-def jpeg(images):
-    """Return images that went through a JPEG of quality 90: real rows of another source."""
+def jpeg(images, quality=90):
+    """Return images that went through a JPEG: real rows of another source."""
     out = []
     for image in images:
         file = io.BytesIO()
-        Image.fromarray(image.squeeze()).save(file, "jpeg", quality=90)
+        Image.fromarray(image.squeeze()).save(file, "jpeg", quality=quality)
         out.append(np.asarray(Image.open(file)).reshape(image.shape))
     return np.stack(out)
 

@@ -198,6 +198,12 @@ def test_the_verb_on_files(tmp_path, capsys):
         Image.fromarray(picture(draw, None)).save(tmp_path / "pool" / "a" / f"{number}.jpg", quality=90)
     assert main([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["made_share"]["why"].startswith("67% of the pool's files and 0% of the real ones are JPEG")
+    for number in range(100):  # and stored in the first one again
+        file = tmp_path / "pool" / "a" / f"{number}.jpg"
+        Image.open(file).save(file.with_suffix(".png"))
+        file.unlink()
+    assert main([*command, "--json"]) == 0
+    assert "bear the grid of a JPEG" in json.loads(capsys.readouterr().out)["made_share"]["why"]
     assert main(command[:5]) == 0  # known made rows from marks alone: 10 are too few
     assert "cannot tell" in capsys.readouterr().out
 

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from germline.audit import share_page
+from germline.audit.jpeg_grid import JpegGrid, compressed_otherwise
 from germline.audit.made_share import Detector
 from germline.audit.share import unlike
 from germline.audit.share_pool import KNOWN, MOST, described, formats, generators, said, stored_otherwise
@@ -19,6 +20,8 @@ from germline.report.audited import Gallery
 from germline.report.tables import Facts
 from germline.verbs.arguments import print_json
 from germline.verbs.score import outside
+
+GRIDS = 1_000  # rows of a side in which the grid of a JPEG is looked for
 
 
 def audit_pool(
@@ -51,6 +54,7 @@ def audit_pool(
             detector = Detector.of(known, shown)
             share = detector.share(rows.features)
             otherwise = stored_otherwise(formats(opened, found.unmarked), formats(given["real"], ids))
+            otherwise = otherwise or _compressed_otherwise(opened, found.unmarked, given["real"], ids)
             share = replace(share, why=otherwise or share.why)
             looks = share_page.looks(opened, rows, detector.suspicion(rows.features), fit) if out is not None else ()
     if out is not None:
@@ -65,6 +69,14 @@ def audit_pool(
     print("\n".join([share_page.marks_text(found), *(f"  {kind}: {count:,}" for kind, count in found.kinds)]))
     print(f"{share_page.unlike_text(beside)}\n{share_page.share_text(found, share)}")
     print(f"{out} shows it." if out else "--out pool.html shows it, --json tells all numbers.")
+
+
+def _compressed_otherwise(pool: Opened, names: tuple[str, ...], real: Opened, real_names: tuple[str, ...]) -> str:
+    """Return why compression makes the made share untellable; "" where it does not, or there are no pictures to see it in."""
+    if any(shard.vectors is not None for one in (pool, real) for shard in one.shards):
+        return ""
+    there, here = (described(*one, JpegGrid(), Fit(), GRIDS, bars).features[:, 0] for one in ((pool, names), (real, real_names)))
+    return compressed_otherwise(there, here)
 
 
 def _would(pool: Opened, given: Mapping[str, Opened], json: bool) -> None:
