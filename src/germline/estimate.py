@@ -12,7 +12,7 @@ import numpy as np
 
 from germline.core import digest
 from germline.core.context import Context, Execution
-from germline.core.protocols import together
+from germline.core.protocols import Trainer, together
 from germline.core.recipe import Recipe
 from germline.core.splits import Splits
 from germline.diffusion.precision import resolve
@@ -79,19 +79,25 @@ def rates(recipe: Recipe[M], data: Splits) -> Rates | None:
         pretrained, batch = together(trains), int(getattr(trains, "batch", 64))
         probe = (FEW if pretrained else PROBE_STEPS) * batch
         real = data.real.take(np.arange(min(batch, len(data.real)))) if pretrained else data.real  # not all are to be encoded
-        # A trainer that something precedes says how to probe it without that.
-        of = getattr(trains, "probe", None)
-        founder = of(probe) if callable(of) else dataclasses.replace(trains, images=probe)  # type: ignore[type-var]
+        budget = getattr(trains, "images", 0)
+        founder = _probe(trains, probe) if budget else recipe.founder  # without one, a pretrained model stays as it is
         founder(real, None, ctx)  # the first steps pay for warming up
         start = time.monotonic()
         model = founder(real, None, ctx)
-        image = (time.monotonic() - start) / probe
+        image = (time.monotonic() - start) / probe if budget else 0.0
         block = np.arange(min(FEW if pretrained else ctx.execution.block, recipe.sampler.n))
         start = time.monotonic()
         recipe.sampler(model, block, ctx)
         row = (time.monotonic() - start) / len(block)
         bases = {digest.of_part(base): _trained(base, ctx) for base in _bases(recipe)}
     return Rates(image, row, sum(array.nbytes for array in founder.arrays(model).values()), bases)
+
+
+def _probe(trains: Trainer[M], images: int) -> Trainer[M]:
+    """Return the trainer with a budget of a few images; one that something precedes says how to probe it without that."""
+    of = getattr(trains, "probe", None)
+    made: Trainer[M] = of(images) if callable(of) else dataclasses.replace(trains, images=images)  # type: ignore[type-var]
+    return made
 
 
 def _bases(part: object) -> Iterator[Base]:
