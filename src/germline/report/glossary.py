@@ -93,8 +93,8 @@ KNOWN = {
     ),
     "mean_score": Entry(
         "Mean score",
-        "The mean of the scorer that is named, in its own unit, over the samples. One that chose training images rises whether or not images"
-        " become better.",
+        "The mean of the scorer that is named, in its own unit, over the samples. One that chose training images rises whether or not"
+        " images become better.",
     ),
     "rank_correlation": Entry(
         "Agreement of two scorers",

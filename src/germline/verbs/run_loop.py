@@ -57,9 +57,7 @@ def go(arguments: Sequence[str]) -> None:
     loop = Loop.at(path, recipe, data, seed=flags.seed, names=names, progress=bars, accept_drift=flags.accept_drift)
     metrics = registry.metrics_for(data, recipe, [scorer_of(name) for name in flags.held_out])
     if WORD in flags.stop_on and not recipe.scorers:
-        raise BadInput(
-            f"--stop-on {WORD} is for runs that choose by scorers; here none chooses, so none can be pleased. Leave it out."
-        )
+        raise BadInput(f"--stop-on {WORD} is for runs that choose by scorers; here none chooses, so none can be pleased. Leave it out.")
     if WORD in flags.stop_on and not any(isinstance(metric, RankCorrelation) for metric in metrics):
         raise BadInput(f"--stop-on {WORD} looks at a scorer that chose nothing, and there is none: name one with --held-out.")
     for generation in loop.run(flags.generations):
