@@ -241,7 +241,13 @@ def _findings(
         findings.of_copies(len(found.exact), len(found.called), found.surely, n, found.share[1], limits.alarms),
         findings.of_nearness(*found.nearer),
         findings.of_repeats(found.repeats),
-        findings.of_diversity(*(at[name, of].value for name in ("recall", "vendi") for of in ("samples", "reference")), guidance),
+        findings.of_diversity(
+            at["recall", "samples"].value,
+            at["recall", "reference"].value,
+            at["vendi", "samples"].value,
+            at["vendi", "reference"].value,
+            guidance,
+        ),
         findings.of_regions(sum(hole.missing for hole in holes), len(holes), missing_share(holes, counted)[0]),
         findings.of_support(strange.value, strange.low or 0.0, strange.high or 1.0, limits.null),
     ]
