@@ -2,7 +2,7 @@
 
 Every stage is a process of its own. The judge is a stub on loopback, another process, which answers after 5 ms, 8 requests at a time, and
 appends each prompt that it is asked to a log before it answers: so the log outlives every kill. With --kills the judge is killed without
-warning (SIGKILL) after a third and after two thirds of its prompts, and diversify after half of the embedding and again after two passes
+warning (SIGKILL) after a third and after two thirds of its prompts, and diversify after half of the embedding and again after three passes
 of k-means; each time the same command is run again. Seconds of a stage are sums over its tries, the peak is the largest of them. Hashes
 of the outputs are printed: runs with and without --kills must agree. One thread. With --work the files are kept.
 
@@ -134,7 +134,7 @@ def stages(work: Path, url: str, n: int, k: int, kills: bool) -> list[Stage]:
         found[1].kills = [(f"{part} of 3 of the prompts are asked", lambda part=part: asked(log) > n * part // 3) for part in (1, 2)]
         found[2].kills = [
             ("half of the prompts are embedded", lambda: embedded() > n // BLOCK // 2),
-            ("two passes of the k-means are done", lambda: len(list(kept.glob("*/*.unfinished/*/pass-2.safetensors"))) > 0),
+            ("three passes of the k-means are done", lambda: len(list(kept.glob("*/*.unfinished/*/pass-2.safetensors"))) > 0),
         ]
     return found
 
