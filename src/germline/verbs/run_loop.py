@@ -13,6 +13,7 @@ from germline.core.digest import Json
 from germline.core.errors import BadInput
 from germline.core.generation import refuse_fewer_than_none
 from germline.core.progress import bars
+from germline.core.protocols import Metric
 from germline.core.recipe import Recipe
 from germline.core.splits import Splits
 from germline.core.verdict import Verdict
@@ -49,17 +50,15 @@ def go(arguments: Sequence[str]) -> None:
         if group.count > 1:
             raise BadInput("--dry-run times steps of one process; ask for it without torchrun.")
         return dry_run(given, recipe, data)
+    metrics = registry.metrics_for(data, recipe, [scorer_of(name) for name in flags.held_out])
+    if WORD in flags.stop_on:
+        refuse_blind(recipe, metrics)  # before a folder is made
     path = flags.out or FOLDER / given.recipe.rsplit(":", 1)[-1]
     if flags.rollback is not None and not group.rank:
         roll_back(flags.rollback, path)
     names: dict[str, Json] = {"recipe": given.recipe, "kwargs": plain(given.kwargs), "data": plain(given.real_images)}
     names |= registry.packages(given.recipe, given.real_images.data)
     loop = Loop.at(path, recipe, data, seed=flags.seed, names=names, progress=bars, accept_drift=flags.accept_drift)
-    metrics = registry.metrics_for(data, recipe, [scorer_of(name) for name in flags.held_out])
-    if WORD in flags.stop_on and not recipe.scorers:
-        raise BadInput(f"--stop-on {WORD} is for runs that choose by scorers; here none chooses, so none can be pleased. Leave it out.")
-    if WORD in flags.stop_on and not any(isinstance(metric, RankCorrelation) for metric in metrics):
-        raise BadInput(f"--stop-on {WORD} looks at a scorer that chose nothing, and there is none: name one with --held-out.")
     for generation in loop.run(flags.generations):
         values = measure_generation(generation, data, metrics, progress=bars)
         if flags.json:
@@ -76,6 +75,18 @@ def go(arguments: Sequence[str]) -> None:
             return stopped(path, said, flags.json)
     if not flags.json and not group.rank:
         print(f"\n{path} is finished. Look at it: germline report {quote(str(path))}")
+
+
+def refuse_blind(recipe: Recipe[ClassModel], metrics: Sequence[Metric]) -> None:
+    """Refuse to look for reward hacking where nothing can show it.
+
+    Raises:
+        BadInput: no scorer chooses, or none was held out.
+    """
+    if not recipe.scorers:
+        raise BadInput(f"--stop-on {WORD} is for runs that choose by scorers; here none chooses, so none can be pleased. Leave it out.")
+    if not any(isinstance(metric, RankCorrelation) for metric in metrics):
+        raise BadInput(f"--stop-on {WORD} looks at a scorer that chose nothing, and there is none: name one with --held-out.")
 
 
 def prepared(arguments: Sequence[str]) -> tuple[Parsed, Recipe[ClassModel], Splits]:
