@@ -33,10 +33,10 @@ from germline.core import sealed
 from germline.prompts.read import read_prompts
 from germline.prompts.replies import prompt_hash
 from germline.prompts.text import words
+from germline.prompts.vectors import BLOCK
 from germline.prompts.write import beside
 
 REPLY = json.dumps({"choices": [{"message": {"content": '{"clarity": 5, "specificity": 4}'}, "finish_reason": "stop"}]}).encode()
-BLOCK = 1024  # prompts whose embeddings lie in one file
 
 
 class Stub(BaseHTTPRequestHandler):
@@ -123,7 +123,7 @@ def asked(log: Path) -> int:
 def stages(work: Path, url: str, n: int, k: int, kills: bool) -> list[Stage]:
     crawl, clean, judged, diverse, dealt = (work / f"{name}.jsonl" for name in ("crawl", "clean", "judged", "diverse", "dealt"))
     log, kept = work / "asked.log", work / ".cache"
-    embedded = lambda: len(list(kept.glob("*/*.safetensors")))
+    embedded = lambda: len(list(kept.glob("*/*.vectors/*.safetensors")))
     found = [
         Stage("clean", [str(crawl)], clean),
         Stage("judge", [str(clean), "--by", url, "--model", "stub"], judged),

@@ -10,7 +10,6 @@ import pytest
 from germline.core.cache import Cache
 from germline.core.errors import BadInput
 from germline.prompts.diversify import BATCH, clusters, cost_of, diversify, one_pass
-from germline.prompts.encoders import embedded
 from germline.prompts.rounds import rounds
 
 
@@ -146,30 +145,6 @@ def test_the_paper_s_size_takes_mini_batches_and_says_what_it_costs():
     assert cost["multiply_adds"] == 6 * 172_000 * 40_000 * 384
     assert cost["bytes"] < 4 << 30
     assert cost_of(1_000, 100, "auto")["method"] == "lloyd"
-
-
-def test_embedding_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
-    calls = []
-
-    @dataclass(frozen=True)
-    class Counting:
-        fail_after: int = 9
-        name: str = "counting"
-
-        def __call__(self, texts):
-            if len(calls) == self.fail_after:
-                raise KeyboardInterrupt
-            calls.append(len(texts))
-            return np.ones((len(texts), 2), np.float32)
-
-    monkeypatch.setattr("germline.prompts.encoders.BLOCK", 10)
-    monkeypatch.setattr("germline.core.digest.describe", lambda part: "counting")
-    texts = [str(i) for i in range(35)]
-    with pytest.raises(KeyboardInterrupt):
-        embedded(Counting(2), texts, Cache(tmp_path))
-    assert calls == [10, 10]
-    assert embedded(Counting(), texts, Cache(tmp_path)).shape == (35, 2)
-    assert calls == [10, 10, 10, 5]
 
 
 def test_rounds_are_disjoint_and_do_not_depend_on_the_file_s_order():

@@ -13,13 +13,15 @@ from germline.core.cache import Cache
 from germline.core.errors import BadInput
 from germline.core.progress import Progress, silent
 from germline.prompts.duplicates import first_like, key, nearest_before, nearest_of
-from germline.prompts.encoders import TextEncoder, embedded
+from germline.prompts.encoders import TextEncoder
 from germline.prompts.length import CLIP_USABLE, IMAGEREWARD_USABLE, counter
 from germline.prompts.markup import undecidable, without_markup
+from germline.prompts.read import UNREADABLE
 from germline.prompts.text import plain_text, single_blanks, words
+from germline.prompts.vectors import embedded
 from germline.prompts.write import Outcome
 
-MADE = ("original", "removed", "words", "tokens", "imagereward_cuts", "reason", "detail")
+MADE = ("original", "removed", "words", "tokens", "imagereward_cuts", "reason", "detail", UNREADABLE)
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,9 @@ def clean(
 ) -> Outcome:
     """Return cleaned prompts, rejected ones with a reason each, and counts.
 
-    Reasons, in the order in which they are looked for: ``empty``, ``markup``, ``short``, ``long``, ``duplicate``, ``evaluation``,
-    ``near evaluation``, ``near duplicate``; ``detail`` says which length, which prompt. The text as it came stays in ``original``, and
-    ``imagereward_cuts`` marks prompts of which ImageReward would not read the end.
+    Reasons, in the order in which they are looked for: ``unreadable`` (marked by ``read_prompts``), ``empty``, ``markup``, ``short``,
+    ``long``, ``duplicate``, ``evaluation``, ``near evaluation``, ``near duplicate``; ``detail`` says which length, which prompt. The text
+    as it came stays in ``original``, and ``imagereward_cuts`` marks prompts of which ImageReward would not read the end.
 
     Source: arXiv 2502.09963 says that prompts are cleaned and not how: the steps are ours.
 
@@ -85,8 +87,12 @@ def clean(
     if how.near is not None and encoder is None:
         raise BadInput("Near duplicates need a text encoder; give one, or leave --near out.")
     originals = [text or "" for text in prompts["prompt"].to_pylist()]
+    why = _Decisions([""] * len(originals), [""] * len(originals))
+    for row, problem in enumerate(prompts[UNREADABLE].to_pylist() if UNREADABLE in prompts.column_names else ()):
+        if problem:
+            why.reject(row, "unreadable", problem)
     with progress("clean", len(originals)) as advance:
-        texts, removed, why = _plain(originals, how, advance)
+        texts, removed = _plain(originals, how, why, advance)
     count, counted_by = counter(how.tokenizer)
     tokens, lengths = count(texts), [len(words(text)) for text in texts]
     for row in why.left():
@@ -117,9 +123,9 @@ def clean(
     return Outcome(kept.filter(good).drop_columns(["reason", "detail"]), rejected, about)
 
 
-def _plain(originals: Sequence[str], how: Cleaning, advance: Callable[[int], None]) -> tuple[list[str], list[str], _Decisions]:
+def _plain(originals: Sequence[str], how: Cleaning, why: _Decisions, advance: Callable[[int], None]) -> tuple[list[str], list[str]]:
+    """Return the texts without markup, and what was taken out of each."""
     texts, removed = [], []
-    why = _Decisions([""] * len(originals), [""] * len(originals))
     for row, original in enumerate(originals):
         text, found = (plain_text(original), ()) if how.markup == "keep" else without_markup(plain_text(original))
         text = single_blanks(text)
@@ -131,7 +137,7 @@ def _plain(originals: Sequence[str], how: Cleaning, advance: Callable[[int], Non
         elif left or (found and how.markup == "reject"):
             why.reject(row, "markup", left or " ".join(found))
         advance(1)
-    return texts, removed, why
+    return texts, removed
 
 
 def _repeats(texts: Sequence[str], why: _Decisions) -> None:

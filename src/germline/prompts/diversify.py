@@ -19,7 +19,8 @@ from germline.core.errors import BadInput
 from germline.core.progress import Progress, silent
 from germline.core.seeds import rng
 from germline.prompts.duplicates import ROWS
-from germline.prompts.encoders import TextEncoder, embedded
+from germline.prompts.encoders import TextEncoder
+from germline.prompts.vectors import embedded
 from germline.prompts.write import Outcome
 
 AFFORDABLE = 3e12  # multiply-adds up to which "auto" takes full k-means: a minute or two of one core

