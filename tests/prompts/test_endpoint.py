@@ -149,6 +149,15 @@ def test_a_dead_server_stops_the_run_and_what_was_answered_is_kept(tmp_path):
         assert all(server.asked[text] == 1 for text in answered)
 
 
+def test_no_reply_to_any_of_a_few_prompts_is_an_error_and_to_some_is_told(tmp_path):
+    """Fewer prompts than make the run give up: all of them undecided would look like a result."""
+    with serving(lambda prompt, _: (503, "") if prompt < "b" else (200, completion(GOOD))) as (url, _):
+        with pytest.raises(GermlineError, match=r"tiny gave no reply to any prompt \(HTTP 503\). Look at it, then run again"):
+            judge(table("a", "aa"), quick(url, tries=1), tmp_path)
+        said = judge(table("a", "b"), quick(url, tries=1), tmp_path).report()
+    assert (said["asked_again_next_time"], said["first_failure"]) == (1, "HTTP 503")
+
+
 def test_nobody_listening_is_said_with_the_address(tmp_path):
     with serving(lambda *_: None) as (url, _):
         pass

@@ -77,6 +77,11 @@ def test_another_format_is_refused_before_the_work(tmp_path, capsys):
     assert "--out must end in .parquet or .jsonl" in capsys.readouterr().err
 
 
+def test_a_judge_of_no_known_kind_is_answered_with_those_there_are(tmp_path, capsys):
+    assert main(["prompts", "judge", "parti", "--by", "rulez", "--out", str(tmp_path / "x.jsonl")]) == 1
+    assert "chat model, rules or smollm2; 'rulez' is none of these" in capsys.readouterr().err
+
+
 def test_a_killed_judge_goes_on_without_asking_twice(tmp_path):
     """Killed without warning at a third of the way, run again: every prompt is answered, and at most those under way twice."""
     source, out = tmp_path / "a.txt", tmp_path / "out.jsonl"

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from germline.core.errors import BadInput
+from germline.prompts.clean import Cleaning, clean
 from germline.prompts.read import PARTI, read_prompts
 from germline.prompts.write import write_table
 
@@ -136,10 +137,18 @@ def test_files_of_several_kinds_become_one_table(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "says"),
     [
-        ("a.jsonl", '{"prompt": "x"}\n{"prompt": ', "a.jsonl, line 2: no JSON"),
+        (
+            "a.jsonl",
+            '{"prompt": "x"}\n{"prompt": \n[7]',
+            "a.jsonl, line 2: no JSON .*, and 1 more. Mend the file, or run germline prompts clean",
+        ),
         ("a.jsonl", '{"prompt": 7}\n', "row 0: a prompt must be text, but is 7"),
         ("a.jsonl", '{"words": "x"}\n', r"no column of prompts .* but words; name it with --column"),
         ("a.json", '{"a": 1}', "neither a list of prompts, nor a Lexica reply"),
+        ("a.json", '{"prompt": "x"}\n{"prompt": "y"}\n', "a.json is no JSON .*; if it holds one object a line, name it .jsonl"),
+        ("a.jsonl", "a red fox\na blue fox\n", "no row that can be read, starting with line 1: no JSON .* Is its ending the right one"),
+        ("a.jsonl", "{}\n", "has no column of prompts"),
+        ("a.csv", "prompt,style\na red fox, asleep,oil\na cat,oil\n", "row 0: 1 more fields than the header has; put quotes around"),
         ("a.csv", b"prompt\n\xff\xfe\n", "is not UTF-8 text"),
         ("a.parquet", b"PAR1 no", "no readable Parquet"),
         ("a.docx", "x", "of no known kind"),
@@ -151,6 +160,20 @@ def test_what_cannot_be_read_is_named(name, content, says, tmp_path):
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(BadInput, match=says):
         read_prompts([path])
+
+
+def test_broken_rows_are_set_aside_by_cleaning_with_what_is_wrong(tmp_path):
+    """One cut line of a crawl must not stop the rest of it."""
+    (tmp_path / "a.jsonl").write_text(
+        '{"prompt": "a red fox asleep"}\n{"prompt": "cut\n{"prompt": 7, "style": "oil"}\n[1]\n{"prompt": null}\n'
+    )
+    (tmp_path / "b.csv").write_text("prompt,style\na blue fox asleep,oil\na green fox, asleep,oil\n")
+    found = clean(read_prompts([tmp_path / "a.jsonl", tmp_path / "b.csv"], broken="mark"), Cleaning())
+    assert found.kept["prompt"].to_pylist() == ["a red fox asleep", "a blue fox asleep"]
+    assert found.report()["reasons"] == {"unreadable": 4, "empty": 1}
+    said = [(row["source"], row["row"], row["detail"].split(":")[0]) for row in found.rejected.to_pylist() if row["reason"] == "unreadable"]
+    assert said == [("a.jsonl", 1, "line 2"), ("a.jsonl", 2, "row 2"), ("a.jsonl", 3, "row 3"), ("b.csv", 1, "row 1")]
+    assert not any(name.startswith("_") for name in found.kept.column_names + found.rejected.column_names)
 
 
 def test_a_column_of_another_name_is_named_by_the_user(tmp_path):

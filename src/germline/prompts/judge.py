@@ -10,6 +10,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from germline.core.digest import Json, canonical
+from germline.core.errors import GermlineError
 from germline.core.progress import Progress, silent
 from germline.prompts.answers import Answer, undecided
 from germline.prompts.replies import Replies, Reply
@@ -78,10 +79,15 @@ def judge(
 
     Source: arXiv 2502.09963 keeps prompts that Llama 3 finds clear and specific. Instruction, scale and thresholds are not stated there;
     all of them are ours, and so is keeping what is undecided.
+
+    Raises:
+        GermlineError: there is no reply at all.
     """
     least = (by.thresholds[0] if clarity is None else clarity, by.thresholds[1] if specificity is None else specificity)
     texts = prompts["prompt"].to_pylist()
     replies, failed = asked(texts, by, cache, progress)
+    if failed and not replies:
+        raise GermlineError(f"{by.name} gave no reply to any prompt ({next(iter(failed.values()))}). Look at it, then run again.")
     answers = [by.read(replies[text]) if text in replies else undecided(failed[text]) for text in texts]
     decided = [_decision(answer, least) for answer in answers]
     columns = {
@@ -108,6 +114,8 @@ def judge(
         "undecided": sum(decision == "undecided" for decision, _, _ in decided),
         "asked_again_next_time": len(failed),
     }
+    if failed:
+        about["first_failure"] = next(iter(failed.values()))
     return Outcome(table.filter(kept), table.filter(rejected), about)
 
 

@@ -15,6 +15,7 @@ import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,23 +25,29 @@ from germline.core.errors import BadInput
 
 COLUMNS = ("prompt", "prompts", "caption", "text", "p")  # looked for in this order, upper case or lower
 OWN = ("source", "row")  # where a prompt came from: written once, kept by every later stage
+UNREADABLE = "_unreadable"  # the column that says what is wrong with a broken row
 PARTI = Path(__file__).parent / "embedded" / "PartiPrompts.tsv"
 EMBEDDED = {"parti": PARTI}
 SUFFIXES = (".parquet", ".jsonl", ".json", ".csv", ".tsv", ".txt")
 
 
-def read_prompts(sources: Sequence[Path | str], column: str | None = None) -> pa.Table:
+Row = Mapping[str, Json] | str  # an object, or what is wrong with a broken one
+Broken = Literal["refuse", "mark"]
+
+
+def read_prompts(sources: Sequence[Path | str], column: str | None = None, broken: Broken = "refuse") -> pa.Table:
     """Return a table of the prompts of all sources: ``prompt``, ``source`` and ``row``, and each file's other texts and numbers.
 
     A source is a file, a folder of files, or "parti", the 1,632 PartiPrompts. A prompt that is missing becomes "", so that cleaning counts
-    it. ``column`` names the prompts' column where it has another name.
+    it. ``column`` names the prompts' column where it has another name. Rows of a text file that cannot be read are refused, or marked:
+    their prompt is "", and a column ``_unreadable`` says why.
 
     Raises:
         BadInput: a source is not there, of no known kind, damaged, or has no column of prompts.
     """
     if not sources:
         raise BadInput(f"Name a file of prompts ({', '.join(SUFFIXES)}), a folder of them, or parti.")
-    tables = [_read(path, column) for source in sources for path in _files(source)]
+    tables = [_read(path, column, broken) for source in sources for path in _files(source)]
     table: pa.Table = pa.concat_tables(tables, promote_options="permissive")
     return table
 
@@ -62,16 +69,25 @@ def _ours(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts) or Path(path.stem).suffix in (".rejected", ".report")
 
 
-def _read(path: Path, column: str | None) -> pa.Table:
+def _read(path: Path, column: str | None, broken: Broken) -> pa.Table:
     if path.suffix.lower() == ".parquet":
         return _with_source(_parquet(path, column), path)
-    rows = list(_rows(path))
-    if not rows:
+    told = list(_rows(path))
+    if not told:
         raise BadInput(f"{path} holds no prompts.")
+    if all(isinstance(row, str) for row in told):
+        raise BadInput(f"{path} holds no row that can be read, starting with {told[0]}. Is its ending the right one?")
+    rows: list[Mapping[str, Json]] = [{} if isinstance(row, str) else row for row in told]
     names = list(dict.fromkeys(key for row in rows for key in row))
     name = _column(path, names, column)
-    found = [_text(path, number, row.get(name)) for number, row in enumerate(rows)]
+    wrong = {number: problem for number, row in enumerate(told) if (problem := _problem(number, row, name))}
+    if wrong and broken == "refuse":
+        more = f", and {len(wrong) - 1:,} more" if len(wrong) > 1 else ""
+        raise BadInput(f"{path}, {wrong[min(wrong)]}{more}. Mend the file, or run germline prompts clean on it: it sets such rows aside.")
+    found = ["" if number in wrong else _text(row.get(name)) for number, row in enumerate(rows)]
     others = {key: [row.get(key) for row in rows] for key in names if key != name}
+    if wrong:
+        others[UNREADABLE] = [wrong.get(number) for number in range(len(rows))]
     kept = {key: values for key, values in others.items() if all(isinstance(v, str | int | float | None) for v in values)}
     try:
         return _with_source(pa.table({"prompt": pa.array(found, pa.string()), **kept}), path)
@@ -115,47 +131,69 @@ def _column(path: Path, names: Sequence[str], wanted: str | None) -> str:
     raise BadInput(f"{path} has no column of prompts ({', '.join(COLUMNS)}), but {', '.join(names)}; name it with --column.")
 
 
-def _text(path: Path, number: int, value: Json) -> str:
-    if value is None or isinstance(value, str):
-        return (value or "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # JSON may hold half a surrogate pair
-    raise BadInput(f"{path}, row {number}: a prompt must be text, but is {json.dumps(value)[:80]}.")
+def _problem(number: int, row: Row, name: str) -> str:
+    """Return what is wrong with a row, "" if nothing is."""
+    if isinstance(row, str):
+        return row
+    value = row.get(name)
+    return "" if value is None or isinstance(value, str) else f"row {number}: a prompt must be text, but is {json.dumps(value)[:80]}"
 
 
-def _rows(path: Path) -> Iterator[Mapping[str, Json]]:
+def _text(value: Json) -> str:
+    return str(value or "").encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # JSON may hold half a surrogate pair
+
+
+def _rows(path: Path) -> Iterator[Row]:
     """Yield the rows of a text file as objects; texts alone become ``{"prompt": text}``."""
     kind = path.suffix.lower()
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             if kind == ".jsonl":
-                yield from (_object(path, i, _json(path, line, f"line {i + 1}")) for i, line in enumerate(file) if line.strip())
+                yield from (_line(i, line) for i, line in enumerate(file) if line.strip())
             elif kind == ".json":
-                yield from (_object(path, i, value) for i, value in enumerate(_listed(path, _json(path, file.read(), "whole"))))
+                yield from (_object(i, value) for i, value in enumerate(_listed(path, _json(path, file.read()))))
             elif kind == ".csv":
-                yield from csv.DictReader(file)
+                yield from (_fields(i, row) for i, row in enumerate(csv.DictReader(file)))
             elif kind == ".tsv":  # a prompt may begin with a quote, so quotes mean nothing here
-                yield from csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+                yield from (_fields(i, row) for i, row in enumerate(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)))
             elif kind == ".txt":
                 yield from ({"prompt": line.rstrip("\r\n")} for line in file if line.strip())
             else:
                 raise BadInput(f"{path} is of no known kind; prompts come in files that end in {', '.join(SUFFIXES)}.")
     except UnicodeDecodeError as error:
-        raise BadInput(f"{path} is not UTF-8 text (byte {error.start}); convert it first: iconv -f latin1 -t utf-8.") from error
+        how = "iconv -f latin1 -t utf-8 converts it, iconv -c -f utf-8 -t utf-8 drops the bytes that are wrong"
+        raise BadInput(f"{path} is not UTF-8 text ({error.reason}); {how}.") from error
+    except csv.Error as error:
+        raise BadInput(f"{path} is no table that can be read ({error}): look for a quote that is never closed.") from error
 
 
-def _json(path: Path, text: str, where: str) -> Json:
+def _json(path: Path, text: str) -> Json:
     try:
         value: Json = json.loads(text)
     except ValueError as error:
-        raise BadInput(f"{path}, {where}: no JSON ({error}).") from error
+        raise BadInput(f"{path} is no JSON ({error}); if it holds one object a line, name it .jsonl.") from error
     return value
 
 
-def _object(path: Path, number: int, value: Json) -> Mapping[str, Json]:
+def _line(number: int, line: str) -> Row:
+    try:
+        return _object(number, json.loads(line))
+    except (ValueError, RecursionError) as error:
+        return f"line {number + 1}: no JSON ({error})"
+
+
+def _fields(number: int, row: Mapping[str | None, str | list[str]]) -> Row:
+    if None in row:  # a comma inside a prompt without quotes would cut the prompt off
+        return f"row {number}: {len(row[None])} more fields than the header has; put quotes around prompts that hold the delimiter"
+    return {str(key): str(value) if value is not None else None for key, value in row.items()}
+
+
+def _object(number: int, value: Json) -> Row:
     if isinstance(value, str):
         return {"prompt": value}
     if isinstance(value, dict):
         return value
-    raise BadInput(f"{path}, row {number}: expected a text or an object, but got {json.dumps(value)[:80]}.")
+    return f"row {number}: expected a text or an object, but got {json.dumps(value)[:80]}"
 
 
 def _listed(path: Path, value: Json) -> list[Json]:

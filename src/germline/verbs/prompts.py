@@ -79,7 +79,7 @@ def clean(
         markup: what to do with (word:1.2), <lora:name:1>, --ar 3:2 and the like.
         tokenizer: folder of the model's tokenizer, to count tokens exactly; estimated when not given.
         max_tokens: longest prompt; 75 is what CLIP reads. None: any.
-        min_words: fewest words.
+        min_words: fewest words; without blanks between them (Chinese, Japanese) many count as one.
         near: cosine of an embedding from which a prompt repeats an earlier one; exact repeats only when not given.
         against: evaluation files, or parti, whose prompts are kept out, near ones too.
         leak: cosine from which a prompt counts as an evaluation prompt.
@@ -91,7 +91,8 @@ def clean(
     """
     check_format(out)
     how = Cleaning(markup, tokenizer, max_tokens, min_words, near, leak)
-    table, evaluation = read_prompts(sources, column), evaluation_prompts(read_prompts(against)) if against else []
+    table = read_prompts(sources, column, broken="mark")
+    evaluation = evaluation_prompts(read_prompts(against)) if against else []
     if dry_run:
         embedded = len(table) + len(evaluation) if near is not None or against else 0
         return say(
@@ -155,8 +156,12 @@ def judge(
     judging: Judge
     if by.startswith(("http://", "https://")):
         judging = Endpoint(by, model, concurrency, timeout, tries, schema=schema, key_variable=key_variable)
+    elif by in OWN:
+        judging = OWN[by]()
+    elif Path(by).exists():
+        judging = LogOdds(Path(by), device, dtype, batch)
     else:
-        judging = OWN[by]() if by in OWN else LogOdds(Path(by), device, dtype, batch)
+        raise BadInput(f"--by is http://ADDRESS/v1, a folder or .gguf file of a chat model, {' or '.join(OWN)}; {by!r} is none of these.")
     table, folder = read_prompts(sources, column), cache_of(cache, out)
     if dry_run:
         missing = unasked(table["prompt"].to_pylist(), judging, folder)
@@ -269,5 +274,5 @@ def say(json: bool, facts: dict[str, Json]) -> None:
     if json:
         return print_json(facts)
     for name, value in facts.items():
-        text = ", ".join(f"{key} {count:,}" for key, count in value.items()) if isinstance(value, dict) else value
+        text = (", ".join(f"{key} {count:,}" for key, count in value.items()) or "none") if isinstance(value, dict) else value
         print(f"{name.replace('_', ' '):>22}: {text:,}" if isinstance(text, int) else f"{name.replace('_', ' '):>22}: {text}")
