@@ -149,6 +149,7 @@ def test_what_a_user_can_do_wrong(made, tmp_path, capsys):
         (["--real", f"{made}/real.npz", "--made", f"{tmp_path}/large.npz"], "--size 28"),
         (["--real", f"{made}/real.npz", "--made", f"{tmp_path}/few.npz"], "at least 20 rows"),
         (["--real", f"{made}/real.npz", "--made", f"{made}/made.npz", "--out", str(tmp_path)], "is a folder"),
+        (["--real", f"{made}/real.npz", "--made", f"{made}/made.npz", "--out", "s3://bucket/a.html"], "is an address"),
     ):
         assert main(["audit", *arguments]) == 1
         assert words in capsys.readouterr().err

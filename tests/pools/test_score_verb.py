@@ -135,6 +135,8 @@ def test_a_killed_shard_goes_on_from_the_kept_scores(capsys, tmp_path, pool, mon
 def test_what_cannot_be(capsys, tmp_path, pool):
     assert main(["score", "--pool", str(pool), "--by", f"{__name__}:words", "--out", str(pool / "out")]) == 1
     assert "inside of --pool" in capsys.readouterr().err
+    assert main(["score", "--pool", str(pool), "--by", f"{__name__}:words", "--out", "s3://bucket/out"]) == 1
+    assert "is an address" in capsys.readouterr().err
     assert main(["score", "--pool", str(pool), "--by", f"{__name__}:words,{__name__}:words", "--out", str(tmp_path / "o")]) == 1
     assert "two columns" in capsys.readouterr().err
     np.save(tmp_path / "e.npy", np.zeros((3, 4), np.float32))

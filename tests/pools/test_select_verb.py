@@ -303,6 +303,7 @@ def test_dry_run(capsys, tmp_path, pool):
         (("--n", 99, "--by", "uniform"), "more than the 20 rows"),
         (("--n", 0, "--by", "uniform"), "at least 1"),
         (("--n", 3), "in which space"),
+        (("--n", 3, "--by", "uniform", "--copy", "s3://bucket/kept"), "is an address"),
         (("--n", 3, "--by", "top"), "needs --score"),
         (("--n", 3, "--by", "uniform", "--weigh"), "stands for itself"),
         (("--n", 3, "--by", "uniform", "--keep-quantile", 0.9), "--keep-quantile measures distances"),

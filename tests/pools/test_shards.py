@@ -319,6 +319,19 @@ def test_an_error_of_the_line_stops_and_skips_nothing(monkeypatch):
         image_of(row, FIT)
 
 
+@pytest.mark.parametrize(
+    "error, kind, words",
+    [(FileNotFoundError("no such bucket"), BadInput, "does not exist"), (ValueError("who are you"), GermlineError, "who are you")],
+)
+def test_an_address_that_cannot_be_listed(monkeypatch, error, kind, words):
+    def listed(self, *arguments, **more):
+        raise error
+
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "find", listed)
+    with pytest.raises(kind, match=words):
+        shards_of("memory://nowhere")
+
+
 def test_nothing_and_nothing_usable(tmp_path):
     with pytest.raises(BadInput, match="does not exist"):
         shards_of(str(tmp_path / "gone"))

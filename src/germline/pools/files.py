@@ -74,6 +74,7 @@ def files_of(pool: str) -> list[File]:
 
     Raises:
         BadInput: there is nothing there.
+        GermlineError: an address could not be listed.
         MissingExtra: the library for such addresses is not installed.
     """
     if "://" not in pool and "::" not in pool:
@@ -87,10 +88,21 @@ def files_of(pool: str) -> list[File]:
         raise MissingExtra(f"--pool {pool} needs a library that is not installed: {error}.") from error
     if isinstance(fs, LocalFileSystem):
         return files_of(root)
-    found = cast("dict[str, dict[str, object]]", fs.find(root, detail=True))
+    found = _found(fs, root, pool)
     if not found:
         raise BadInput(f"--pool {pool} holds no files, or does not exist.")
     return [_remote(fs, path, root, about) for path, about in sorted(found.items())]
+
+
+def _found(fs: fsspec.AbstractFileSystem, root: str, pool: str) -> dict[str, dict[str, object]]:
+    try:
+        return cast("dict[str, dict[str, object]]", fs.find(root, detail=True))
+    except FileNotFoundError:
+        return {}
+    except Exception as error:  # the libraries behind fsspec have errors of their own, of no common kind
+        raise GermlineError(
+            f"--pool {pool} could not be listed ({error}). Look at the address, the credentials and the line, and run the command again."
+        ) from error
 
 
 def _remote(fs: fsspec.AbstractFileSystem, path: str, root: str, about: dict[str, object]) -> File:

@@ -19,6 +19,7 @@ from germline.report import audited
 from germline.report.tables import Facts
 from germline.verbs.arguments import print_json
 from germline.verbs.audit_pool import audit_pool
+from germline.verbs.score import here
 
 
 def audit(
@@ -71,8 +72,10 @@ def audit(
         return audit_pool(pool, real, made, out, size, dry_run, json)
     if real is None or made is None:
         raise BadInput("Name the real and the made images: germline audit --real DIR --made DIR --out audit.html")
-    if out is not None and out.is_dir():
-        raise BadInput(f"--out {out} is a folder; name a file, such as {out / 'audit.html'}.")
+    if out is not None:
+        here(out)
+        if out.is_dir():
+            raise BadInput(f"--out {out} is a folder; name a file, such as {out / 'audit.html'}.")
     pools = [shards_of(real), shards_of(made), *([shards_of(held_out)] if held_out is not None else [])]
     if dry_run:
         told = would([pools[0], *pools[2:]], pools[1], size)

@@ -118,14 +118,25 @@ def compared(seconds: float) -> str:
 
 
 def outside(out: Path, pool: str) -> None:
-    """Refuse an output folder inside of the pool, which is never changed.
+    """Refuse an output folder inside of the pool, which is never changed, and one that is no folder of this machine.
 
     Raises:
         BadInput: it is.
     """
+    here(out)
     where = Path(pool.removeprefix("file://")).expanduser().resolve()
     if where.is_dir() and (out.expanduser().resolve() == where or where in out.expanduser().resolve().parents):
         raise BadInput(f"--out {out} lies inside of --pool {pool}, and nothing of a pool is ever changed; name a folder elsewhere.")
+
+
+def here(out: Path) -> None:
+    """Refuse an address where a folder or file of this machine is to be named; a path would make a folder called s3: of it.
+
+    Raises:
+        BadInput: it is an address.
+    """
+    if re.match(r"\w+:/", str(out)):
+        raise BadInput(f"{out} is an address, and what is made is written to this machine; name a folder or file here, and copy it there.")
 
 
 def real_of(name: str, size: int | None) -> Splits:
