@@ -177,6 +177,8 @@ def test_the_verb_on_files(tmp_path, capsys):
     folder(tmp_path / "real", draw, 400)
     folder(tmp_path / "pool" / "a", draw, 100)
     folder(tmp_path / "pool" / "b", draw, 60, made=1.5, marked=10)
+    (tmp_path / "pool" / "a" / "words.png").write_text("no picture")
+    (tmp_path / "pool" / "gone").symlink_to("nowhere")
     for number in range(3):
         folder(tmp_path / "made" / f"g{number}", draw, 120, made=number)
     command = ["audit", "--pool", str(tmp_path / "pool"), "--real", str(tmp_path / "real"), "--made", str(tmp_path / "made")]
@@ -186,6 +188,7 @@ def test_the_verb_on_files(tmp_path, capsys):
     assert main([*command, "--json", "--out", str(page)]) == 0
     found = json.loads(capsys.readouterr().out)
     share = found["made_share"]
+    assert (found["rows"], found["no_rows"], found["not_decoded"], share["pool"]) == (161, 1, 1, 150)
     assert found["marks"]["made"] == 10
     assert share["why"] == ""
     assert share["low"] < 1 / 3 < share["high"]  # 50 of the 150 unmarked rows
@@ -197,7 +200,7 @@ def test_the_verb_on_files(tmp_path, capsys):
         (tmp_path / "pool" / "a" / f"{number}.png").unlink()
         Image.fromarray(picture(draw, None)).save(tmp_path / "pool" / "a" / f"{number}.jpg", quality=90)
     assert main([*command, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["made_share"]["why"].startswith("67% of the pool's files and 0% of the real ones are JPEG")
+    assert json.loads(capsys.readouterr().out)["made_share"]["why"].startswith("66% of the pool's files and 0% of the real ones are JPEG")
     for number in range(100):  # and stored in the first one again
         file = tmp_path / "pool" / "a" / f"{number}.jpg"
         Image.open(file).save(file.with_suffix(".png"))
@@ -205,7 +208,10 @@ def test_the_verb_on_files(tmp_path, capsys):
     assert main([*command, "--json"]) == 0
     assert "bear the grid of a JPEG" in json.loads(capsys.readouterr().out)["made_share"]["why"]
     assert main(command[:5]) == 0  # known made rows from marks alone: 10 are too few
-    assert "cannot tell" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "cannot tell" in told
+    assert "were not looked at: 1." in told
+    assert "hold no rows: 1." in told
 
 
 def test_the_verb_says_what_it_needs(tmp_path, capsys):

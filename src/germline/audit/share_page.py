@@ -35,7 +35,12 @@ def marks_text(found: Said) -> str:
     return (
         f"Of {found.rows:,} rows {found.made:,} are marked as made, {found.taken:,} as taken by a camera or scanner, {silent},"
         f" {found.unreadable:,} cannot be read."
-    )
+    ) + (f" Files and folders that hold no rows: {found.no_rows:,}." if found.no_rows else "")
+
+
+def broken_text(count: int) -> str:
+    """Return in words how many unmarked rows could not be looked at; "" of none."""
+    return f"Unmarked rows that are no pictures, or damaged, and were not looked at: {count:,}." if count else ""
 
 
 def unlike_text(found: Unlike | None) -> str:
@@ -71,13 +76,17 @@ def share_text(found: Said, share: MadeShare | None) -> str:
     return text
 
 
-def to_json(found: Said, beside: Unlike | None, share: MadeShare | None) -> dict[str, Json]:
-    """Return the numbers; ``made_share`` is None where no made row is known, and its ``why`` is not empty where it cannot be told."""
+def to_json(found: Said, beside: Unlike | None, share: MadeShare | None, broken: int | None) -> dict[str, Json]:
+    """Return the numbers; ``made_share`` is None where no made row is known, and its ``why`` is not empty where it cannot be told.
+
+    ``broken`` unmarked rows could not be decoded; None where none were looked at.
+    """
     marks: dict[str, Json] = {"made": found.made, "taken": found.taken, "none": len(found.unmarked), "arrays": found.arrays}
     kinds: dict[str, Json] = dict(found.kinds)
     unlike: Json = None if beside is None else {**asdict(beside)}
     told: Json = None if share is None else {**asdict(share), "seen": [asdict(one) for one in share.seen]}
-    return {"rows": found.rows, "unreadable": found.unreadable, "marks": {**marks, "kinds": kinds}, "unlike": unlike, "made_share": told}
+    counts: dict[str, Json] = {"rows": found.rows, "no_rows": found.no_rows, "unreadable": found.unreadable, "not_decoded": broken}
+    return counts | {"marks": {**marks, "kinds": kinds}, "unlike": unlike, "made_share": told}
 
 
 def looks(pool: Opened, rows: Described, suspicion: Float[np.ndarray, " n"], fit: Fit) -> tuple[Gallery, ...]:
@@ -98,13 +107,20 @@ def _tile(image: UInt8[np.ndarray, "h w c"], name: str, suspicion: float) -> Pic
     return Picture(data_uri(small(image[None])[0]), (short, f"{suspicion:+.1f}"), f"row {short}, suspicion {suspicion:+.1f}")
 
 
-def page(found: Said, beside: Unlike | None, share: MadeShare | None, looks: Sequence[Gallery], facts: Sequence[Facts]) -> Page:
+def page(
+    found: Said, beside: Unlike | None, share: MadeShare | None, broken: int | None, looks: Sequence[Gallery], facts: Sequence[Facts]
+) -> Page:
     """Return the page."""
     told = share is not None and not share.why
     level = "unknown" if share is None or share.why else "look" if share.low > 0 else "good"
     answers = (
         Answer("Marks", "look" if found.made else "unknown", marks_text(found), MARKS),
-        Answer("Unlike the real rows", "unknown" if beside is None else "look" if beside.low else "good", unlike_text(beside)),
+        Answer(
+            "Unlike the real rows",
+            "unknown" if beside is None else "look" if beside.low else "good",
+            unlike_text(beside),
+            broken_text(broken or 0),
+        ),
         Answer("Made share", level, share_text(found, share)),
     )
     table = Table(("mark", "rows"), tuple((kind, f"{count:,}") for kind, count in found.kinds))

@@ -31,10 +31,11 @@ LOOSE = "loose files"  # the generator of pictures that lie in no sub-folder
 
 @dataclass(frozen=True, eq=False)
 class Described:
-    """Rows and their features."""
+    """Rows and their features; ``broken`` counts those that were asked for and could not be decoded."""
 
     names: tuple[str, ...]
     features: Float[np.ndarray, "n d"]
+    broken: int = 0
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Said:
     """Rows by what their files say: made, taken, nothing; ``kinds`` of marks (a row may carry several); ``unmarked`` names the silent ones.
 
     ``arrays`` of the silent rows are pixels or embeddings, which cannot carry a mark. ``marked`` names those that are said to be made, by
-    the marks that they carry.
+    the marks that they carry. ``no_rows`` counts files and folders that hold nothing to look at.
     """
 
     rows: int
@@ -53,6 +54,7 @@ class Said:
     kinds: tuple[tuple[str, int], ...]
     unmarked: tuple[str, ...]
     marked: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    no_rows: int = 0
 
 
 def said(pool: Opened, progress: Progress = silent) -> Said:
@@ -88,7 +90,7 @@ def said(pool: Opened, progress: Progress = silent) -> Said:
             advance(1)
     counted = tuple(sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0])))
     alike = tuple((f"marked {kind}", tuple(names)) for kind, names in sorted(marked.items()))
-    return Said(rows, origins["made"], origins["taken"], unreadable, arrays, counted, tuple(unmarked), alike)
+    return Said(rows, origins["made"], origins["taken"], unreadable, arrays, counted, tuple(unmarked), alike, len(pool.skipped))
 
 
 def generators(made: Opened) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -108,7 +110,10 @@ def formats(pool: Opened, names: tuple[str, ...], most: int = KNOWN) -> Counter[
     wanted = _some(names, most)
     found = Counter[str]()
     for row in (row for shard in pool.shards for row in shard.rows() if row.id in wanted and not row.skipped):
-        start = row.stored()[:4] if row.read is not None else b""
+        try:
+            start = row.stored()[:4] if row.read is not None else b""
+        except Unreadable:
+            continue
         found[next((name for magic, name in FORMATS.items() if start.startswith(magic)), "other")] += 1
     return found
 
@@ -130,7 +135,7 @@ def stored_otherwise(pool: Counter[str], real: Counter[str]) -> str:
 def described(
     pool: Opened, names: tuple[str, ...], extractor: Extractor, fit: Fit, most: int = MOST, progress: Progress = silent
 ) -> Described:
-    """Return features of the named rows, of at most ``most`` of them; those that cannot be decoded are left out.
+    """Return features of the named rows, of at most ``most`` of them; those that cannot be decoded are left out, and counted.
 
     Raises:
         BadInput: rows have features of several lengths, or none could be decoded.
@@ -155,7 +160,7 @@ def described(
     if len(widths) != 1:
         what = "no row could be decoded" if not widths else f"rows have {', '.join(map(str, sorted(widths)))} features"
         raise BadInput(f"--pool {pool.name}: {what}; bring all images to one size: --size 64, say.")
-    return Described(tuple(kept), np.concatenate(out))
+    return Described(tuple(kept), np.concatenate(out), len(wanted) - len(kept))
 
 
 def images(pool: Opened, names: tuple[str, ...], fit: Fit) -> dict[str, UInt8[np.ndarray, "h w c"]]:

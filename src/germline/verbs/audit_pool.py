@@ -42,11 +42,12 @@ def audit_pool(
         return _would(opened, given, json)
     found, beside, share = said(opened, bars), None, None
     looks: tuple[Gallery, ...] = ()
+    broken: int | None = None
     if "real" in given:
         ids = tuple(row.id for shard in given["real"].shards for row in shard.rows() if not row.skipped)
         known = described(given["real"], ids, Traces(), fit, progress=bars).features
         rows = described(opened, found.unmarked, Traces(), fit, progress=bars)
-        beside = unlike(known, rows.features)
+        beside, broken = unlike(known, rows.features), rows.broken
         source = given.get("made", opened)
         groups = generators(source) if "made" in given else found.marked
         shown = {name: described(source, names, Traces(), fit, KNOWN, bars).features for name, names in groups}
@@ -63,11 +64,13 @@ def audit_pool(
             Facts("images", f"squares of {size} pixels" if size else "as they are"),
             Facts("version", f"germline {version('germline')}"),
         ]
-        audited.write(share_page.page(found, beside, share, looks, facts), out)
+        audited.write(share_page.page(found, beside, share, broken, looks, facts), out)
     if json:
-        return print_json(share_page.to_json(found, beside, share))
+        return print_json(share_page.to_json(found, beside, share, broken))
     print("\n".join([share_page.marks_text(found), *(f"  {kind}: {count:,}" for kind, count in found.kinds)]))
-    print(f"{share_page.unlike_text(beside)}\n{share_page.share_text(found, share)}")
+    print(
+        "\n".join(filter(None, (share_page.unlike_text(beside), share_page.broken_text(broken or 0), share_page.share_text(found, share))))
+    )
     print(f"{out} shows it." if out else "--out pool.html shows it, --json tells all numbers.")
 
 
