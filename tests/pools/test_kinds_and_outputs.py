@@ -305,6 +305,15 @@ def test_audit_reads_the_same_rows(pool, tmp_path, request):
     np.testing.assert_array_equal(again.made.images[:], found.made.images[:])
 
 
+def test_labels_that_only_some_images_have_are_not_used(tmp_path):
+    of_folder(tmp_path / "pool")
+    (tmp_path / "pool" / "loose.png").write_bytes(png(IMAGES[0]))
+    of_npz(tmp_path / "real")
+    with pytest.warns(UserWarning, match="1 of 25 images have no label, so none is used"):
+        found = inputs(shards_of(str(tmp_path / "real" / "x.npz")), shards_of(str(tmp_path / "pool")), None, tmp_path / "work", SIDE)
+    assert (found.made.condition == -1).all()
+
+
 def test_an_audit_of_embeddings_asks_for_pictures(tmp_path):
     embeddings = shards_of(of_embeddings(tmp_path / "pool"))
     with pytest.raises(BadInput, match="name the folder of them"):

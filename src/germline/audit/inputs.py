@@ -148,11 +148,15 @@ def _warn_of(pool: Opened, found: Decoded) -> None:
 
 
 def _told(pool: Opened, names: Sequence[str], labels: Sequence[Label]) -> Given:
-    """Return what is told of a pool's rows; their images lie elsewhere."""
+    """Return what is told of a pool's rows; their images lie elsewhere. Labels that only some of them have tell nothing."""
     tops = {label for label in labels if isinstance(label, str)}
     if tops and tops <= PARTS:
         one = "train" if "train" in tops else sorted(tops)[-1]
         raise BadInput(f"{pool.name} is divided into {', '.join(sorted(tops))}; name one of them, such as {pool.name.rstrip('/')}/{one}.")
+    bare = sum(label is None for label in labels)
+    if 0 < bare < len(labels):
+        warnings.warn(f"{pool.name}: {bare:,} of {len(labels):,} images have no label, so none is used.", stacklevel=4)
+        labels = [None] * len(labels)
     path = Path(pool.name)
     items = [Item(name, bytes, label) for name, label in zip(names, labels, strict=True)]
     conditions, classes = conditions_of(path, items, pool.classes if tops <= set(pool.classes) else ())
