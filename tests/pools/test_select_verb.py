@@ -158,6 +158,10 @@ def test_confidence_orders_as_the_scorer_does(capsys, tmp_path):
     assert found[-1]["id"] == "dark/wrong.png"
     assert found[-1]["score"] < 0 < found[0]["score"]
     assert [row["score"] for row in found] == sorted((row["score"] for row in found), reverse=True)
+    (tmp_path / "flat").mkdir()
+    (tmp_path / "flat" / "0.png").write_bytes(png(np.full((8, 8), 90, np.uint8)))
+    assert main(["select", "--pool", str(tmp_path / "flat"), "--n", "1", *map(str, arguments)]) == 1
+    assert "take clusters" in capsys.readouterr().err
 
 
 def test_embeddings_need_no_images(capsys, tmp_path):

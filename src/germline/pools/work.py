@@ -251,8 +251,8 @@ def _class(row: Row, place: Mapping[str, int]) -> int:
     label = str(row.label).strip()
     number = place.get(label, int(label) if label.isdecimal() and int(label) < len(place) else -1)
     if number < 0:
-        has = "no class" if row.label is None else f"the class {row.label!r}"
-        raise BadInput(
-            f"{row.id} has {has}, but what is fitted on the real data knows {', '.join(list(place)[:12])}; rename it, or leave it out."
-        )
+        has, do = f"the class {row.label!r}", "rename it, or leave it out"
+        if row.label is None:
+            has, do = "no class", "give every row one, or take clusters: select --clusters 20, score --by confidence:EXTRACTOR,clusters=20"
+        raise BadInput(f"{row.id} has {has}, but what is fitted on the real data knows {', '.join(list(place)[:12])}; {do}.")
     return number
