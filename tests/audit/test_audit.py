@@ -56,6 +56,11 @@ def test_the_worst_finding_decides():
     assert findings.of_copies(0, 300, 0, 10_000, 0.027, 0.01).level == "bad"
 
 
+def test_of_one_region_nothing_is_said():
+    assert findings.of_regions(0, 1, 0.0).level == "look"
+    assert findings.of_regions(0, 2, 0.0).level == "good"
+
+
 def test_less_guidance_is_advised_where_there_was_some():
     told = {scale: findings.of_diversity(0.4, 0.9, 5, 10, scale).advice for scale in (None, 1.0, 3.0)}
     assert told[None].startswith("If they were sampled with guidance")

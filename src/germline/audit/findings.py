@@ -83,7 +83,9 @@ def _wider(guidance: float | None) -> str:
 
 
 def of_regions(missing: int, regions: int, share: float) -> Finding:
-    """Return what missing regions say."""
+    """Return what missing regions say; of one region, which is all there is, nothing."""
+    if regions < 2:
+        return Finding("Coverage holes", "look", TOO_FEW, "Give 400 real images or more.")
     level = graded(share, 0.01, 0.1)
     said = f"{missing} of {regions} regions of the real data, {share:.1%} of real rows, have certainly under half of their made rows."
     return Finding("Coverage holes", level, said, "Make more of what the pictures below show, or add real rows of it." if missing else "")
@@ -104,4 +106,5 @@ def of_support(share: float, low: float, high: float, null: float) -> Finding:
     return Finding("Strange rows", level, said, advice)
 
 
+TOO_FEW = "The real images are too few to be divided into regions, so a hole would not be seen."
 REMOVE = "Remove them before training or publishing: a model trained on them repeats them, and they may be somebody's."

@@ -80,6 +80,8 @@ def _numbers(audit: Audit) -> Section:
 
 
 def _regions(audit: Audit) -> Section:
+    if len(audit.regions) < 2:
+        return Section("Coverage holes", findings.TOO_FEW)
     missing = [region for region in audit.regions if region.missing]
     galleries = []
     for region in missing[:HOLES]:
