@@ -25,8 +25,7 @@ from germline.scorers.plain import scores
 
 SCORERS = (DualEncoder(), DualEncoder(held_out=True))
 DRIFT = ("base_distance", "contrast", "colourfulness", "alike")
-WHOLE = {"no-prompt-pipeline": "rsidiff-small", "no-strategy": "rsidiff-small"}  # the whole at an arm's size; else rsidiff
-REFERENCE = "base"
+REFERENCE, WHOLE = "base", "rsidiff"
 
 
 def main() -> None:
@@ -43,30 +42,30 @@ def main() -> None:
 
 
 def moved(study: Study, rounds: list[int]) -> Iterator[str]:
-    """Yield a table a scorer: what each arm moved from the base, and by how many standard errors in the last round that it has."""
+    """Yield a table a scorer: what each arm moved from the base, by round and over all of them, there in standard errors too."""
     for scorer in SCORERS:
         yield f"\n{scorer.name}: difference to the untrained base\n"
-        yield f"| arm | {' | '.join(f'round {number}' for number in rounds)} | last: standard errors | seeds |"
-        yield "|---" * (len(rounds) + 3) + "|"
+        yield f"| arm | {' | '.join(f'round {number}' for number in rounds)} | all | standard errors | seeds |"
+        yield "|---" * (len(rounds) + 4) + "|"
         for arm in (name for name in study if not name.startswith(REFERENCE)):
             found = [difference(study, arm, reference(study, arm, number), number, scorer) for number in rounds]
-            last = next((one for one in reversed(found) if one is not None), None)
+            whole = together(found)
             chose = " (chose)" if scorer.name in selecting(study, arm) else ""
-            errors = "" if last is None else f"{last.mean() / (last.std(ddof=1) / np.sqrt(len(last))):+.1f}"
-            yield f"| {arm}{chose} | {' | '.join(map(shown, found))} | {errors} | {len(study[arm])} |"
+            errors = "" if whole is None else f"{whole.mean() / (whole.std(ddof=1) / np.sqrt(len(whole))):+.1f}"
+            yield f"| {arm}{chose} | {' | '.join(map(shown, [*found, whole]))} | {errors} | {len(study[arm])} |"
 
 
 def parts(study: Study, rounds: list[int]) -> Iterator[str]:
-    """Yield, of every part that was left out, the whole minus the arm without it in the last round that both have: positive, it helped."""
-    pairs = [(arm, WHOLE.get(arm, "rsidiff")) for arm in study if arm.startswith(("no-", "sft"))]
-    if not pairs:
+    """Yield, of every part that was left out, the whole minus the arm without it, over the rounds that both have: positive, it helped."""
+    left_out = [arm for arm in study if arm.startswith(("no-", "sft"))]
+    if not left_out:
         return
-    yield "\nThe whole minus the arm without a part\n"
-    yield f"| arm | round | {' | '.join(scorer.name for scorer in SCORERS)} |\n|---|---{'|---' * len(SCORERS)}|"
-    for arm, whole in pairs:
-        both = [number for number in rounds if has(study, arm, number) and has(study, whole, number)]
+    yield "\nRSIDiff minus the arm without a part\n"
+    yield f"| arm | rounds | {' | '.join(scorer.name for scorer in SCORERS)} |\n|---|---{'|---' * len(SCORERS)}|"
+    for arm in left_out:
+        both = [number for number in rounds if has(study, arm, number) and has(study, WHOLE, number)]
         if both:
-            yield f"| {arm} | {both[-1]} | {' | '.join(beyond(study, whole, arm, both[-1], scorer) for scorer in SCORERS)} |"
+            yield f"| {arm} | {both[0]} to {both[-1]} | {' | '.join(beyond(study, arm, both, scorer) for scorer in SCORERS)} |"
 
 
 def drifts(study: Study, rounds: list[int]) -> Iterator[str]:
@@ -88,16 +87,23 @@ def difference(study: Study, arm: str, other: str | None, number: int, scorer: D
     return np.mean([by_prompt(study[arm][s], number, scorer) - by_prompt(study[other][s], number, scorer) for s in seeds], axis=0)
 
 
-def beyond(study: Study, whole: str, arm: str, number: int, scorer: DualEncoder) -> str:
+def beyond(study: Study, arm: str, rounds: list[int], scorer: DualEncoder) -> str:
     """Return the whole minus the arm, each minus its own base where their prompts differ, which leaves no pairs of prompts."""
-    if asked_alike(study, whole, arm, number):
-        return shown(difference(study, whole, arm, number, scorer))
-    ours, theirs = (difference(study, x, reference(study, x, number), number, scorer) for x in (whole, arm))
+    if all(asked_alike(study, WHOLE, arm, number) for number in rounds):
+        return shown(together([difference(study, WHOLE, arm, number, scorer) for number in rounds]))
+    of = (together([difference(study, x, reference(study, x, n), n, scorer) for n in rounds]) for x in (WHOLE, arm))
+    ours, theirs = of
     if ours is None or theirs is None:
         return ""
     half = 1.96 * np.sqrt(ours.var(ddof=1) / len(ours) + theirs.var(ddof=1) / len(theirs))
     gap = ours.mean() - theirs.mean()
     return f"{gap:+.4f} [{gap - half:+.4f}, {gap + half:+.4f}]"
+
+
+def together(found: list[Float64[np.ndarray, " prompts"] | None]) -> Float64[np.ndarray, " prompts"] | None:
+    """Return the differences of all prompts of all rounds that there are."""
+    every = [one for one in found if one is not None]
+    return np.concatenate(every) if every else None
 
 
 def reference(study: Study, arm: str, number: int) -> str | None:

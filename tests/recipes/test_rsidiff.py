@@ -24,7 +24,7 @@ pytest.importorskip("peft", reason="extra: t2i")
 
 
 def test_the_papers_numbers():
-    made = rsidiff(setup=SHIPPED)
+    made = rsidiff(setup=replace(SHIPPED, images_a_prompt=1))
     assert (made.sampler.n, made.selector.n) == (5_000, 300)
     assert [one.name for one in made.scorers] == ["clip", "aesthetic_v2", "hps_v2"] == list(made.selector.by)
     (weighter,) = made.weighters
@@ -36,7 +36,7 @@ def test_the_papers_numbers():
 
 @pytest.mark.parametrize(
     ("flags", "selector"),
-    [({}, Preference), ({"choose": "random"}, Uniform), ({"choose": "farthest"}, Then), ({"weights": "none"}, Preference)],
+    [({}, Preference), ({"choose": "random"}, Capped), ({"choose": "farthest", "kept": 24}, Then), ({"weights": "none"}, Preference)],
 )
 def test_each_part_may_be_left_out(flags, selector):
     made = embedded(**flags)
@@ -52,16 +52,21 @@ def test_scores_are_combined_as_the_flags_say():
     assert (plain.mode, plain.weights, plain.floors, plain.cap, plain.allow_fewer) == ("rank_sum", None, None, 1, False)
     told = Scoring(score_weights=(2.0, 1.0), floors=(0.2, 0.1), floors_are="quantiles", allow_fewer=True)
     made = embedded(scorers=("dual_encoder", "realness"), combine="thresholds", cap=2, scoring=told).selector
-    assert made == Preference(48, ("dual_encoder", "realness"), "thresholds", (2.0, 1.0), (0.2, 0.1), "quantiles", 2, True)
+    assert made == Preference(64, ("dual_encoder", "realness"), "thresholds", (2.0, 1.0), (0.2, 0.1), "quantiles", 2, True)
     with pytest.raises(BadInput, match="floors go with thresholds"):
         embedded(combine="thresholds")
 
 
 def test_a_random_choice_obeys_the_cap_where_prompts_have_more_images_than_it():
-    assert embedded(choose="random").selector == Uniform(48)
-    several = replace(SHIPPED, images_a_prompt=4)
-    assert embedded(choose="random", setup=several).selector == Capped(Uniform(48), 1)
-    assert embedded(choose="random", cap=4, setup=several).selector == Uniform(48)
+    assert embedded(choose="random").selector == Capped(Uniform(64), 1)
+    assert embedded(choose="random", cap=8).selector == Uniform(64)
+    assert embedded(choose="random", setup=replace(SHIPPED, images_a_prompt=1)).selector == Uniform(64)
+
+
+def test_a_choice_of_the_better_half_needs_more_than_is_kept():
+    with pytest.raises(BadInput, match=r"--choose farthest takes rows of the better half of what is on offer, 32, but --kept is 64"):
+        embedded(choose="farthest")
+    assert embedded(choose="farthest", cap=2).selector.first.n == 64
 
 
 @pytest.mark.parametrize(
@@ -73,16 +78,18 @@ def test_distances_are_named_with_their_scale(weights, distance, scaled):
 
 
 def test_latent_space_filtering_reads_the_bases_network_and_labels_by_groups_of_emoji():
-    made = embedded(choose="lsf")
+    made = embedded(choose="lsf", kept=24)
     first, probe = made.scorers
     assert first.name == "dual_encoder"
     assert (probe.groups, probe.scorer.fit_on, probe.name) == (GROUPS, "judge", "confidence")
     assert {space.path for space in probe.scorer.spaces} == {SHIPPED_FOLDERS["emoji"]}
-    assert made.selector == Then(replace(embedded().selector, n=192), Top(48, "confidence"))
+    assert made.selector == Then(replace(embedded(kept=24).selector, n=32), Top(24, "confidence"))
 
 
 def test_a_redifine_schedule_goes_with_it():
-    made = embedded(choose="farthest", setup=replace(SHIPPED, guidance_schedule="exp_floor", guidance_scale=4.0, condition_drop=0.2))
+    made = embedded(
+        choose="farthest", kept=24, setup=replace(SHIPPED, guidance_schedule="exp_floor", guidance_scale=4.0, condition_drop=0.2)
+    )
     assert made.sampler.sampler.guidance_scale.kind == "exp_floor"
     assert made.trainer.condition_drop == 0.2
 
@@ -93,7 +100,7 @@ def test_votes_are_of_a_pool():
     assert isinstance(embedded().mixer, Replace)
     made = embedded(first=FirstRound("mine", "votes.csv", rated_from=3))
     assert made.mixer == Given(Replace())
-    assert made.selector == Voted(Preference(48, ("ratings",), "thresholds", floors=(3,), allow_fewer=True), embedded().selector)
+    assert made.selector == Voted(Preference(64, ("ratings",), "thresholds", floors=(3,), allow_fewer=True), embedded().selector)
     assert embedded(first=FirstRound("mine")).selector == embedded().selector, "without votes the scorers choose"
 
 

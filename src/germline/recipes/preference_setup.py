@@ -44,14 +44,25 @@ class Scoring:
         return Preference(kept, by, combine, self.score_weights, self.floors, self.floors_are, cap, self.allow_fewer)
 
     def chosen(self, choose: Choose, best: Preference, offered: int, images_a_prompt: int) -> Selector:
-        """Return the selector: the best; any; or of the better half those far apart, or those most surely of their own group."""
+        """Return the selector: the best; any; or of the better half those far apart, or those most surely of their own group.
+
+        Raises:
+            BadInput: nothing is left to choose of the better half.
+        """
         cap = images_a_prompt if best.cap is None else best.cap
         if choose == "random":  # a draw of which a cap leaves nothing out is the plain one
             return Uniform(best.n) if images_a_prompt <= cap else Capped(Uniform(best.n), cap)
-        half = replace(best, n=max(best.n, offered // 2))
+        if choose == "preference":
+            return best
+        if best.n > offered // 2:
+            raise BadInput(
+                f"--choose {choose} takes rows of the better half of what is on offer, {offered // 2}, but --kept is {best.n};"
+                " give a smaller --kept, or a larger --cap."
+            )
+        half = replace(best, n=offered // 2)
         if choose == "farthest":
             return Then(half, Farthest(best.n, EfficientNetLite0()))
-        return Then(half, Top(best.n, Confidence.name)) if choose == "lsf" else best
+        return Then(half, Top(best.n, Confidence.name))
 
     def scorers(self, choose: Choose, told: tuple[Scorer, ...], setup: ChainSetup) -> tuple[Scorer, ...]:
         """Return the scorers that this choice needs."""

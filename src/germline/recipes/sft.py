@@ -33,6 +33,6 @@ def sft(n: int = 5_000, prompts: str | None = None, setup: ChainSetup = SD14) ->
     )
 
 
-embedded = partial(sft, n=384, prompts="emoji", setup=SHIPPED)
+embedded = partial(sft, n=64, prompts="emoji", setup=SHIPPED)
 sd14 = partial(sft)  # as many rows a round as RSIDiff sees
 paper = partial(sft, setup=replace(SD14, images=2_500_000))  # batch and rate are RSIDiff's, since the paper gives none
