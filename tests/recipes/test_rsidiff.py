@@ -172,7 +172,7 @@ def test_a_round_of_the_shipped_model_by_the_command(tmp_path, capsys):
 
 
 def test_calibrate_is_for_runs_that_weigh_by_distance(tmp_path, capsys):
-    flags = ["--n", "20", "--images", "64", "--real", "60", "--data", "digits"]
+    flags = ["--n", "20", "--founder-images", "64", "--channels", "16", "32", "--real", "60", "--data", "digits"]
     assert main(["run", "replace", *flags, "--generations", "0", "--out", str(tmp_path / "run"), "--json"]) == 0
     capsys.readouterr()
     assert main(["calibrate", str(tmp_path / "run")]) == 1
