@@ -25,13 +25,13 @@ def bootstrap(values: Float[np.ndarray, " n"]) -> tuple[float, float]:
     values = np.asarray(values, np.float64)
     n, middle = len(values), values.mean()
     rest = (values - middle).astype(np.float32)
-    means = [_counts(n, part.start, part.stop) @ rest for part in slices(RESAMPLES, max(1, ELEMENTS // n))]
+    means = [counts(n, part.start, part.stop) @ rest for part in slices(RESAMPLES, max(1, ELEMENTS // n))]
     low, high = np.quantile(np.concatenate(means).astype(np.float64) / n, [0.025, 0.975])
     return float(middle + low), float(middle + high)
 
 
 @lru_cache(maxsize=4)
-def _counts(n: int, start: int, stop: int) -> Float32[np.ndarray, "b n"]:
+def counts(n: int, start: int, stop: int) -> Float32[np.ndarray, "b n"]:
     """Return how often each of n rows is drawn in resamples ``start`` to ``stop``; each resample has a stream of its own."""
     out = np.empty((stop - start, n), np.float32)
     for into, number in zip(out, range(start, stop), strict=True):

@@ -10,10 +10,9 @@ from jaxtyping import Float, Float64
 from germline.core.errors import BadInput
 from germline.core.evidence import Evidence
 from germline.core.measurement import Measurement
-from germline.core.noise import RESAMPLES
-from germline.core.pool import REAL
+from germline.core.neighbours import slices
+from germline.core.noise import ELEMENTS, RESAMPLES, counts
 from germline.core.protocols import Scorer
-from germline.core.seeds import rng
 
 
 @dataclass(frozen=True)
@@ -58,36 +57,29 @@ def spearman(a: Float[np.ndarray, " n"], b: Float[np.ndarray, " n"], groups: np.
     The draws are those of a fixed seed. A draw in which either side does not vary is left out.
     """
     _, place = np.unique(np.arange(len(a)) if groups is None else groups, return_inverse=True)
-    order = np.argsort(place, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(np.bincount(place))])
-    drawn = []
-    for number in range(RESAMPLES):
-        picked = rng(0, REAL, "bootstrap", number).integers(len(starts) - 1, size=len(starts) - 1)
-        rows = order[_ranges(starts[picked], starts[picked + 1])]
-        if (value := _correlation(a[rows], b[rows])) is not None:
-            drawn.append(value)
-    value = _correlation(a, b)
-    assert value is not None
-    low, high = np.quantile(drawn, [0.025, 0.975]) if drawn else (value, value)
-    return value, min(float(low), value), max(float(high), value)
+    many, ones = int(place.max()) + 1, np.ones((1, len(a)))
+    (value,) = _correlations(a, b, ones)
+    parts = [_correlations(a, b, counts(many, part.start, part.stop)[:, place]) for part in slices(RESAMPLES, max(1, ELEMENTS // len(a)))]
+    drawn = np.concatenate(parts)
+    drawn = drawn[np.isfinite(drawn)]
+    low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (value, value)
+    return float(value), float(min(low, value)), float(max(high, value))
 
 
-def _correlation(a: Float[np.ndarray, " n"], b: Float[np.ndarray, " n"]) -> float | None:
-    x, y = (_centred(one) for one in (a, b))
-    size = float(np.sqrt((x @ x) * (y @ y)))
-    return float(np.clip(x @ y / size, -1, 1)) if size > 0 else None
-
-
-def _centred(scores: Float[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
-    from scipy.stats import rankdata  # slow to import
-
-    ranked: np.ndarray = rankdata(scores) - (len(scores) + 1) / 2
-    return ranked
-
-
-def _ranges(starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
-    """Return all numbers from each start up to its stop, one range after the other."""
-    sizes = stops - starts
-    ends = np.cumsum(sizes)
-    found: np.ndarray = np.arange(ends[-1]) - np.repeat(ends - sizes, sizes) + np.repeat(starts, sizes)
+def _correlations(a: Float[np.ndarray, " n"], b: Float[np.ndarray, " n"], times: Float[np.ndarray, "d n"]) -> Float64[np.ndarray, " d"]:
+    """Return the correlation in every draw, of which ``times`` says how often each row is in it; NaN where a side does not vary."""
+    x, y = (_ranks(one, times) for one in (a, b))
+    size = np.sqrt((times * x * x).sum(1) * (times * y * y).sum(1))
+    with np.errstate(invalid="ignore"):
+        found: np.ndarray = np.where(size > 0, np.clip((times * x * y).sum(1) / size, -1, 1), np.nan)
     return found
+
+
+def _ranks(scores: Float[np.ndarray, " n"], times: Float[np.ndarray, "d n"]) -> Float64[np.ndarray, "d n"]:
+    """Return each row's rank in every draw, ties at their mean, less the mean rank: by one sorting for all draws."""
+    _, level, sizes = np.unique(scores, return_inverse=True, return_counts=True)
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    at_level = np.add.reduceat(times[:, np.argsort(level, kind="stable")], starts, axis=1, dtype=np.float64)
+    middle = np.cumsum(at_level, axis=1) - at_level / 2  # of a level, counted from 0
+    ranks: np.ndarray = middle[:, level] - at_level.sum(1, keepdims=True) / 2
+    return ranks
