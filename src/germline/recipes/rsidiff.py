@@ -31,7 +31,7 @@ SD14 = replace(
 )
 # The paper: LoRA, rate 1e-6, 2,000 steps. Rank and batch (that of SD 1.4) are ours.
 SD3 = replace(SD14, model="stabilityai/stable-diffusion-3-medium-diffusers", images=24_000, rank=16, guidance_scale=7.0, steps=28)
-# Ours, from the pilots of docs/results/rsidiff.md. At guidance 1.8 and above, every round has more contrast than the last, whatever is
+# Ours, from the pilots of docs/results/rsidiff.md. At guidance 1.4 and above, every round has more contrast than the last, whatever is
 # chosen. Of one image a prompt little could be chosen but easy prompts: so the best of eight.
 SHIPPED = replace(
     EMOJI,
@@ -39,7 +39,7 @@ SHIPPED = replace(
     rank=None,
     start="sequential",
     learning_rate=1e-4,
-    guidance_scale=1.4,
+    guidance_scale=1.2,
     images_a_prompt=8,
     condition_drop=0.15,
 )
