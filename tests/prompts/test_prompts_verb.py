@@ -72,6 +72,16 @@ def test_dry_runs_count_calls_and_tokens_and_write_nothing(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
 
 
+def test_a_dry_run_of_diversity_is_read_by_people_and_refuses_what_the_run_would(tmp_path, capsys):
+    flags = ["prompts", "diversify", "parti", "--out", str(tmp_path / "x.jsonl"), "--dry-run", "--method", "mini-batch"]
+    assert main([*flags, "--k", "100"]) == 0
+    said = capsys.readouterr().out
+    assert "multiply adds: 3.8e+08" in said
+    assert "bytes: 0.0059 GB" in said
+    assert main([*flags, "--k", "2000"]) == 1
+    assert "Asked for 2000 of 1632 distinct prompts" in capsys.readouterr().err
+
+
 def test_another_format_is_refused_before_the_work(tmp_path, capsys):
     assert main(["prompts", "clean", "parti", "--out", str(tmp_path / "x.csv")]) == 1
     assert "--out must end in .parquet or .jsonl" in capsys.readouterr().err

@@ -61,8 +61,7 @@ def diversify(
         BadInput: k exceeds the number of distinct prompts, or is below 1.
     """
     texts = prompts["prompt"].to_pylist()
-    if not 1 <= k <= len(set(texts)):
-        raise BadInput(f"Asked for {k} of {len(set(texts))} distinct prompts; give a --k from 1 to that, or clean less.")
+    enough(texts, k)
     found = clusters(embedded(encoder, texts, cache, progress), texts, k, seed, method, progress, cache)
     sizes = np.bincount(found.cluster, minlength=k)
     kept = np.zeros(len(texts), bool)
@@ -74,6 +73,16 @@ def diversify(
     rejected = rejected.append_column("reason", pa.array(["farther than the closest"] * len(rejected), pa.string()))
     about: dict[str, Json] = {"stage": "diversify", "k": k, "seed": seed, "encoder": encoder.name, "method": found.method}
     return Outcome(table.filter(pa.array(kept)), rejected, {**about, "reseeded": found.reseeded})
+
+
+def enough(texts: Sequence[str], k: int) -> None:
+    """Raise unless k distinct texts can be chosen: before the work, not after it.
+
+    Raises:
+        BadInput: k exceeds the number of distinct texts, or is below 1.
+    """
+    if not 1 <= k <= len(set(texts)):
+        raise BadInput(f"Asked for {k} of {len(set(texts))} distinct prompts; give a --k from 1 to that, or clean less.")
 
 
 def clusters(

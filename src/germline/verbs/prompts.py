@@ -17,7 +17,7 @@ from germline.prompts import encoders
 from germline.prompts import judge as judge_table
 from germline.prompts import rounds as rounds_of_table
 from germline.prompts.clean import Cleaning, evaluation_prompts
-from germline.prompts.diversify import cost_of
+from germline.prompts.diversify import cost_of, enough
 from germline.prompts.endpoint import Endpoint
 from germline.prompts.judge import Judge, unasked
 from germline.prompts.log_odds import LogOdds
@@ -205,6 +205,7 @@ def diversify(
     check_format(out)
     table = read_prompts(sources, column)
     if dry_run:
+        enough(table["prompt"].to_pylist(), k)
         return say(json, {"prompts": len(table), "calls": 0, "tokens_in": characters(table) // 4, **cost_of(len(table), k, method)})
     encoder = encoder_of(embedding, device)
     finish(diversify_table(table, k, encoder, seed, method, Cache(cache_of(cache, out)), bars), out, json)
@@ -274,5 +275,15 @@ def say(json: bool, facts: dict[str, Json]) -> None:
     if json:
         return print_json(facts)
     for name, value in facts.items():
-        text = (", ".join(f"{key} {count:,}" for key, count in value.items()) or "none") if isinstance(value, dict) else value
-        print(f"{name.replace('_', ' '):>22}: {text:,}" if isinstance(text, int) else f"{name.replace('_', ' '):>22}: {text}")
+        print(f"{name.replace('_', ' '):>22}: {shown(name, value)}")
+
+
+def shown(name: str, value: Json) -> str:
+    """Return a fact as people read it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {count:,}" for key, count in value.items()) or "none"
+    if name == "bytes" and isinstance(value, int):
+        return f"{value / 1e9:.2g} GB"
+    if name == "multiply_adds" and isinstance(value, int):
+        return f"{value:.2g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
