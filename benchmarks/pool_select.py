@@ -2,11 +2,12 @@
 
     python benchmarks/pool_select.py features [--rows 1000000 --dim 384 --picks 50000 --kill-after 60]
     python benchmarks/pool_select.py tars [--rows 100000 --picks 5000]
-    python benchmarks/pool_select.py exact [--rows 2100000 --dim 32 --picks 2000]
+    python benchmarks/pool_select.py [exact] [--rows 2100000 --dim 32 --picks 2000]
 
 "features": float16 embeddings in files of 100,000 rows, 2,000 clusters of unequal size and a tenth of noise; farthest rows. "tars": JPEGs
 of 64 pixels a side in WebDataset tars of 10,000; uniform, by pixels at 8 x 8 and farthest. "exact": the search in parts, as above 2,000,000
-rows, beside one search over all; how far apart the picks are, and how far a sample's rows lie from them. All lie in --folder, made once.
+rows, beside one search over all; how far apart the picks are, and how far a sample's rows lie from them. All lie in --folder
+(runs/pool_select), made once.
 """
 
 from __future__ import annotations
@@ -123,12 +124,12 @@ def beside_exact(folder: Path, picks: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["features", "tars", "exact"])
+    parser.add_argument("what", nargs="?", choices=["features", "tars", "exact"], default="exact")
     parser.add_argument("--rows", type=int)
     parser.add_argument("--dim", type=int)
     parser.add_argument("--picks", type=int)
     parser.add_argument("--kill-after", type=float, default=60)
-    parser.add_argument("--folder", type=Path, default=Path("pool_select"))
+    parser.add_argument("--folder", type=Path, default=Path("runs/pool_select"))
     flags = parser.parse_args()
     os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     if flags.what == "tars":
@@ -138,13 +139,14 @@ def main() -> None:
         shown("tars, farthest", run([*common, "--out", str(flags.folder / "of_tars"), "--shards", str(flags.folder / "new_tars")]))
         shown("again", run([*common, "--out", str(flags.folder / "of_tars")]))
         return
-    pool = flags.folder / "features"
+    usual = (2_100_000, 32, 2_000) if flags.what == "exact" else (1_000_000, 384, 50_000)
+    rows, dim, picks = (given or other for given, other in zip((flags.rows, flags.dim, flags.picks), usual, strict=True))
+    folder = flags.folder / f"{rows}x{dim}"
+    write_features(folder / "features", rows, dim)
     if flags.what == "exact":
-        write_features(pool, flags.rows or 2_100_000, flags.dim or 32)
-        return beside_exact(flags.folder, flags.picks or 2_000)
-    write_features(pool, flags.rows or 1_000_000, flags.dim or 384)
-    common = ["--pool", str(pool), "--n", str(flags.picks or 50_000), "--json"]
-    killed, whole = flags.folder / "killed", flags.folder / "whole"
+        return beside_exact(folder, picks)
+    common = ["--pool", str(folder / "features"), "--n", str(picks), "--json"]
+    killed, whole = folder / "killed", folder / "whole"
     shown("killed", run([*common, "--out", str(killed)], flags.kill_after))
     left = [len(np.load(path)["picks"]) for path in (killed / "unfinished").glob("*.npz")]
     print(json.dumps({"picks that were saved": left}), flush=True)
