@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from germline.core import sealed
-from germline.core.errors import BadInput, Corrupt, RunConflict
+from germline.core.errors import BadInput, Corrupt, MissingExtra, RunConflict
+from germline.prompts import log_odds
 from germline.prompts.instruction import QUESTIONS
 from germline.prompts.judge import judge
 from germline.prompts.log_odds import LogOdds
@@ -92,6 +93,15 @@ def test_a_folder_without_a_model_is_named(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadInput, match="holds no language model that transformers can open"):
         judge(table("a red fox"), LogOdds(tmp_path / "empty"), tmp_path)
+
+
+def test_a_gguf_file_that_is_none_and_one_that_cannot_be_opened_here_are_named(tmp_path, monkeypatch):
+    (tmp_path / "model.gguf").write_bytes(b"GGUF no")
+    with pytest.raises((BadInput, MissingExtra), match="holds no language model that transformers can open|A .gguf file needs"):
+        judge(table("a red fox"), LogOdds(tmp_path / "model.gguf"), tmp_path)
+    monkeypatch.setattr(log_odds, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match="A .gguf file needs gguf and accelerate; install with: pip install gguf accelerate"):
+        judge(table("a red fox"), LogOdds(tmp_path / "model.gguf", dtype="bfloat16"), tmp_path)
 
 
 def test_the_rules_say_everywhere_that_they_are_not_the_paper_s_method(tmp_path):

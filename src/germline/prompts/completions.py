@@ -45,7 +45,9 @@ class Completions:
         try:
             import httpx2
         except ImportError as error:
-            raise MissingExtra(f"Endpoints need {error.name}; install it with: pip install 'germline[llm]'") from error
+            raise MissingExtra(
+                f"Endpoints need {error.name}; install it with: pip install 'httpx2>=2' (germline[llm] has it too, and builds llama.cpp)"
+            ) from error
         self._url, self._timeout, self._tries, self._pause = url.rstrip("/"), timeout, tries, pause
         self._client = httpx2.Client(headers=dict(headers), timeout=timeout, limits=httpx2.Limits(max_connections=None))
         self._stopped = threading.Event()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -110,13 +111,22 @@ def _opened(folder: Path, device: str, dtype: str) -> LogProbabilities:
         import transformers
     except ImportError as error:
         raise MissingExtra(f"LogOdds needs {error.name}; install it with: pip install 'germline[prompts]'") from error
-    if folder.is_file() and find_spec("gguf") is None:
-        raise MissingExtra("A .gguf file is opened with gguf; install it with: pip install 'germline[llm]'")
+    missing = [name for name in ("gguf", "accelerate") if find_spec(name) is None]
+    if folder.is_file() and missing:
+        need = " and ".join(missing)
+        raise MissingExtra(
+            f"A .gguf file needs {need}; install with: pip install gguf accelerate (germline[llm] has them, and builds llama.cpp)"
+        )
+    from germline.pipelines.files import quiet
+
     where, file = (folder.parent, {"gguf_file": folder.name}) if folder.is_file() else (folder, {})
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(where, local_files_only=True, padding_side="left", **file)
-        model = transformers.AutoModelForCausalLM.from_pretrained(where, local_files_only=True, use_safetensors=True, dtype=dtype, **file)
-    except (OSError, ValueError, KeyError) as error:
+        with quiet(transformers):
+            tokenizer = transformers.AutoTokenizer.from_pretrained(where, local_files_only=True, padding_side="left", **file)
+            model = transformers.AutoModelForCausalLM.from_pretrained(
+                where, local_files_only=True, use_safetensors=True, dtype=dtype, **file
+            )
+    except (OSError, ValueError, KeyError, IndexError, RuntimeError, struct.error) as error:  # the last three of half a file
         raise BadInput(f"{folder} holds no language model that transformers can open ({error}).") from error
     model = model.eval().to(device)
     if tokenizer.pad_token is None:  # Llama 3 has none; what is padded with is masked

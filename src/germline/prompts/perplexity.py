@@ -88,8 +88,11 @@ def smollm2() -> tuple[transformers.PreTrainedTokenizerBase, transformers.PreTra
         import transformers
     except ImportError as error:
         raise MissingExtra(f"Perplexity needs {error.name}; install it with: pip install 'germline[llm]'") from error
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, gguf_file=WEIGHTS)
-    return tokenizer, transformers.AutoModelForCausalLM.from_pretrained(folder, gguf_file=WEIGHTS, dtype=torch.float32).eval()
+    from germline.pipelines.files import quiet
+
+    with quiet(transformers):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, gguf_file=WEIGHTS)
+        return tokenizer, transformers.AutoModelForCausalLM.from_pretrained(folder, gguf_file=WEIGHTS, dtype=torch.float32).eval()
 
 
 def _mean_log_probs(prefix: str, texts: Sequence[str]) -> list[tuple[float, int]]:
