@@ -68,8 +68,9 @@ def opened(folder: Path) -> Study:
     """Return the runs of a study by arm and seed."""
     found: Study = {}
     for path in sorted(path for path in folder.iterdir() if (path / "config.json").is_file()):
-        arm, _, seed = path.name.rpartition("-seed")
-        found.setdefault(arm, {})[int(seed)] = registry.open_run(path)
+        run = registry.open_run(path)
+        seed = int(str(run.chain.config["seed"]))
+        found.setdefault(path.name.removesuffix(f"-seed{seed}"), {})[seed] = run
     return found
 
 
