@@ -16,7 +16,8 @@ from germline.core.board import Whole
 from germline.core.errors import BadInput
 from germline.core.pool import Pool
 from germline.loop import Loop
-from germline.metrics import RealShare
+from germline.measure import measured
+from germline.metrics import LatentStatistics, RealShare, Saturation
 from germline.mixers import Accumulate
 from germline.samplers.gaussian import DrawGaussian
 from germline.study import FIXED, PER_BYTE, Arm, at_once, memory_of, place, run_arms
@@ -138,6 +139,13 @@ def test_an_arm_is_the_same_alone(study, tmp_path):
     folder, _ = study
     *_, alone = Loop.at(tmp_path / "alone", gaussian_recipe(N, Accumulate()), load()).run(2)
     assert alone.digest == Chain(folder / "accumulate")[2].digest
+
+
+def test_an_arm_is_measured_by_its_own_metrics_too(tmp_path):
+    arm = Arm(tmp_path / "one", gaussian_recipe(N), 0, {}, (Saturation(),))
+    assert run_arms([arm], load, [LatentStatistics()], 0) == {}
+    names = {value.name for value in measured(Chain(tmp_path / "one")[0])}
+    assert {"saturation", "std"} <= names
 
 
 def test_running_again_goes_on_and_mends_what_failed(study, tmp_path):

@@ -174,14 +174,21 @@ def metrics_for(data: Splits, made: Recipe[ClassModel] | None = None, held_out: 
     """
     from germline import standard
 
-    rewards = standard.of_rewards(made, data, held_out) if made else []
-    if held_out and not rewards:
+    own = metrics_of(made, data, held_out) if made else []
+    if held_out and not (made and standard.of_rewards(made, data)):
         raise BadInput("--held-out is for runs that choose images of new prompts by scorers, such as those of rsidiff; this is none.")
     if standard.has_classes(data):
-        return [*standard_metrics(), *rewards]
-    base = getattr(made.founder, "base", None) if made else None
-    found = [*standard.of_prompts(data), *standard.of_pipeline(base if isinstance(base, Path | str) else None)]
-    return [*found, *rewards, *plugins.metrics()]
+        return [*standard_metrics(), *own]
+    return [*standard.of_prompts(data), *own, *plugins.metrics()]
+
+
+def metrics_of(made: Recipe[ClassModel], data: Splits, held_out: Sequence[Scorer] = ()) -> list[Metric]:
+    """Return what is measured of a recipe's runs beside what is of all on these data: its pipeline's checker, signs of reward hacking."""
+    from germline import standard
+
+    base = getattr(made.founder, "base", None)
+    checked = [] if standard.has_classes(data) else standard.of_pipeline(base if isinstance(base, Path | str) else None)
+    return [*checked, *standard.of_rewards(made, data, held_out)]
 
 
 @dataclasses.dataclass(frozen=True)

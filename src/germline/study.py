@@ -39,12 +39,13 @@ PER_BYTE = 10  # bytes of memory a byte of images
 
 @dataclass(frozen=True)
 class Arm(Generic[M]):
-    """One run of a study: where it lies, what it does, and what rebuilds it by name."""
+    """One run of a study: where it lies, what it does, what rebuilds it by name, and what is measured of it beside what is of all."""
 
     path: Path
     recipe: Recipe[M]
     seed: int
     names: Mapping[str, Json]
+    metrics: tuple[Metric, ...] = ()
 
 
 def run_arms(
@@ -163,7 +164,7 @@ def work(arm: Arm[M], load: Callable[[], Splits], metrics: Sequence[Metric], gen
     for generation in loop.run(generations):
         if generation.number == 0:
             say({"founded": True})
-        measure(generation, data, metrics, progress=progress)
+        measure(generation, data, [*metrics, *arm.metrics], progress=progress)
         say({"done": generation.number, "found": generation.number < there})
 
 

@@ -218,6 +218,9 @@ def test_frechet_metric_names_its_extractor_and_sums_the_reference_once(evidence
         assert (measured.n, measured.d, measured.better) == (len(pool), 4, "low")
     with pytest.raises(BadInput, match=r"more rows than the 4 features of corner, but got 4; give it more rows, or .* PCA"):
         Frechet(Corner())(Evidence(evidence.samples.take(np.arange(4)), evidence.training, evidence.data, evidence.ctx))
+    with pytest.warns(UserWarning, match="goes on without its training set in Frechet: .* but got 4"):
+        chosen = by_place(Frechet(Corner())(Evidence(evidence.samples, evidence.training.take(np.arange(4)), evidence.data, evidence.ctx)))
+    assert chosen == {place: value for place, value in found.items() if place[1] != "training"}
 
 
 # Coverage, shares, agreement

@@ -107,6 +107,7 @@ def test_votes_are_of_a_pool():
 def test_the_baseline_sees_as_many_rows_a_round_of_the_first_rounds_images():
     assert sft().trainer.images == embedded().trainer.images
     assert sft().sampler == embedded().sampler
+    assert embedded().sampler.evaluations() == 2 * SHIPPED.steps, "guidance asks twice"
     assert isinstance(sft().mixer, First)
     assert sft().selector is None
 

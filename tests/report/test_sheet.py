@@ -9,7 +9,7 @@ from germline.core.pool import Pool, Source
 from germline.core.splits import split
 from germline.loop import Loop
 from germline.report.arms import groups
-from germline.report.grids import alike, at_places, gap_of
+from germline.report.grids import alike, asked_anew, at_places, gap_of
 from germline.report.sheet import Cut, rows_shown, sheet
 from report.test_page import make
 
@@ -110,6 +110,16 @@ def test_samples_in_another_order_show_the_same_classes():
     np.testing.assert_array_equal(at_places(pool, rows, np.array([0, 1, 0, 1])), [0, 4, 1, 5])
     np.testing.assert_array_equal(at_places(pool, rows, np.array([1, 1, 1, 0])), [4, 5, -1, 0])
     np.testing.assert_array_equal(at_places(pool.take([0, 4]), rows, np.array([0, 1, 0, 1])), [0, 1, -1, -1])
+
+
+def test_a_round_with_prompts_of_its_own_shows_its_own_first_rows():
+    rows, asked = np.array([0, 2, 4, 6]), np.array(["cat", "dog", "owl", "bee"])
+    pool = Pool.of(np.zeros((4, 2, 2, 1), np.uint8), np.array(["bat", "bat", "eel", "eel"]))
+    assert asked_anew(pool, asked)
+    np.testing.assert_array_equal(at_places(pool, rows, asked), [0, 2, 1, 3])
+    np.testing.assert_array_equal(at_places(pool.take([0, 2]), rows, asked), [0, 1, -1, -1])
+    assert not asked_anew(pool, np.array(["bat", "eel", "owl"])), "most of them are there"
+    assert not asked_anew(pool.take([0, 2]), np.array([5, 6])), "classes are no prompts"
 
 
 def test_rows_in_another_order_are_said(tmp_path):

@@ -2,6 +2,8 @@
 
 import pytest
 
+from germline import registry
+from germline.core import digest
 from germline.data.emoji import emoji
 from germline.estimate import rates
 from germline.recipes.rsidiff import embedded
@@ -19,6 +21,16 @@ def test_every_arm_has_an_untrained_one_that_is_asked_the_same_prompts(arms):
     assert all(recipe.sampler in untrained for recipe in made.values())
     assert all((recipe.trainer == Kept(recipe.founder)) == name.startswith("base") for name, recipe in made.items())
     assert {recipe.founder for recipe in made.values()} == {Import("emoji")}
+
+
+def test_arms_of_a_study_are_measured_as_a_run_is():
+    data = emoji()
+    made = dict(rsidiff.rsidiff_ablations())
+    names = {type(metric).__name__ for metric in registry.metrics_of(made["rsidiff"], data)}
+    assert {"BaseDistance", "Weights", "Colour", "RankCorrelation"} <= names
+    whole = {digest.of_part(metric) for metric in registry.metrics_for(data, made["rsidiff"])}
+    apart = {digest.of_part(one) for one in (*registry.metrics_for(data), *registry.metrics_of(made["rsidiff"], data))}
+    assert whole == apart
 
 
 def test_kept_counts_are_the_papers_shares():

@@ -46,6 +46,10 @@ def each_set(evidence: Evidence, who: str, judged: Callable[[str, Pool], list[Me
             raise BadInput(f"{who} compares sets of the same classes, but the training set has no row of {sorted(lost)}.")
         out += judged("training", evidence.training)
     except BadInput as error:
-        message = f"generation {evidence.ctx.generation} goes on without its training set in {who}: {error}"
-        warnings.warn(message, stacklevel=2)
+        warn_of_training(evidence, who, error)
     return out + judged("reference", evidence.data.held_out)
+
+
+def warn_of_training(evidence: Evidence, who: str, error: BadInput) -> None:
+    """Say that a training set cannot be judged; samples and reference keep their numbers."""
+    warnings.warn(f"generation {evidence.ctx.generation} goes on without its training set in {who}: {error}", stacklevel=3)

@@ -21,6 +21,7 @@ from germline.core.pool import Pool
 from germline.core.protocols import Extractor
 from germline.core.splits import Splits
 from germline.metrics import statistics
+from germline.metrics.by_class import warn_of_training
 from germline.metrics.statistics import Statistics
 
 CHUNK = 8192
@@ -44,9 +45,10 @@ class Frechet:
         """Return the distance of samples, training set and reference.
 
         Raises:
-            BadInput: a set has no more rows than features, so its covariance has no full rank; or a file is of another space.
+            BadInput: a set has no more rows than features, so its covariance has no full rank; of the training set, a warning instead. Or a
+            file is of another space.
         """
-        found = [("samples", self._moments(evidence, evidence.samples)), ("training", self._moments(evidence, evidence.training))]
+        found = [("samples", self._moments(evidence, evidence.samples)), *self._training(evidence)]
         target, other = self._target(evidence, len(found[0][1].mean))
         values = [(of, _distance(moments, target), moments.n) for of, moments in found]
         if other is not None:
@@ -70,6 +72,14 @@ class Frechet:
 
     def _fixed(self, evidence: Evidence, split: Split) -> Moments:
         return moments_of(self.extractor, split, evidence.data, evidence.ctx)
+
+    def _training(self, evidence: Evidence) -> list[tuple[str, Moments]]:
+        """Return the training set, or nothing where it is too small: what selection keeps may be few rows."""
+        try:
+            return [("training", self._moments(evidence, evidence.training))]
+        except BadInput as error:
+            warn_of_training(evidence, "Frechet", error)
+            return []
 
     def _moments(self, evidence: Evidence, pool: Pool) -> Moments:
         return checked_moments(self.extractor, evidence.ctx.features(self.extractor, pool))

@@ -37,6 +37,7 @@ class Row:
 class Grid:
     """Rows are arms, columns generations; ``real`` shows real images of the same classes in the same places.
 
+    ``rounds``: some generation was asked prompts of its own; its cell shows their first rows.
     ``reordered`` names arms whose rows are of other classes than those of the first: they share classes with it, and no row numbers.
     """
 
@@ -51,6 +52,7 @@ class Grid:
     scale: float
     shrunk: int
     reordered: tuple[str, ...] = ()
+    rounds: bool = False
 
     @property
     def lines(self) -> list[str]:
@@ -90,6 +92,7 @@ def grid(group: Group, share: float = 1.0) -> Grid:
         scale=max(1, round(WIDTH / width)) if width <= 1.4 * WIDTH else WIDTH / width,
         shrunk=shrink(max(group.data.image_shape[:2])),
         reordered=tuple(arm.name for arm in group.arms if not keeps_order(arm.shown, rows, condition)),
+        rounds=any(has_rounds(arm.shown, condition) for arm in group.arms),
     )
 
 
@@ -137,11 +140,19 @@ def at_places(pool: Pool, rows: np.ndarray, condition: np.ndarray) -> np.ndarray
     """Return the rows that stand in the places of ``rows``: those themselves, where they have these conditions.
 
     Samples in another order, as those of another program may be, share no noise: then the first rows of each condition, -1 where it
-    has none left.
+    has none left. Of a round with prompts of its own, its own first rows.
     """
     if aligned(pool, rows, condition):
         return np.where(rows < len(pool), rows, -1)
-    return of_class(pool, condition)
+    if not asked_anew(pool, condition):
+        return of_class(pool, condition)
+    own = tile_rows(pool, len(rows))
+    return np.concatenate([own, np.full(len(rows) - len(own), -1)])
+
+
+def asked_anew(pool: Pool, condition: np.ndarray) -> bool:
+    """Return whether most of these prompts are not the pool's, as where every round has its own."""
+    return not np.issubdtype(condition.dtype, np.integer) and bool(np.isin(condition, pool.condition).mean() < 0.5)
 
 
 def aligned(pool: Pool, rows: np.ndarray, condition: np.ndarray) -> bool:
@@ -151,8 +162,14 @@ def aligned(pool: Pool, rows: np.ndarray, condition: np.ndarray) -> bool:
 
 
 def keeps_order(run: Run, rows: np.ndarray, condition: np.ndarray) -> bool:
-    """Return whether these rows are of these conditions in every generation of a run."""
-    return all(aligned(generation.samples, rows, condition) for generation in run.generations)
+    """Return whether these rows are of these conditions in every generation of a run that was asked them."""
+    every = (generation.samples for generation in run.generations)
+    return all(aligned(samples, rows, condition) or asked_anew(samples, condition) for samples in every)
+
+
+def has_rounds(run: Run, condition: np.ndarray) -> bool:
+    """Return whether some generation of a run was asked other prompts."""
+    return any(asked_anew(generation.samples, condition) for generation in run.generations)
 
 
 def tiles(pool: Pool, rows: np.ndarray, columns: int, *, whole: bool = False) -> UInt8[np.ndarray, "y x c+1"]:

@@ -13,7 +13,20 @@ from germline.core.errors import BadInput
 from germline.core.generation import rows_of
 from germline.core.pool import Pool
 from germline.report.arms import Arm, Group, Run
-from germline.report.grids import COLUMNS, TILES, across, at_places, beside, class_lines, keeps_order, label, spread, tile_rows, tiles
+from germline.report.grids import (
+    COLUMNS,
+    TILES,
+    across,
+    at_places,
+    beside,
+    class_lines,
+    has_rounds,
+    keeps_order,
+    label,
+    spread,
+    tile_rows,
+    tiles,
+)
 from germline.report.pictures import small
 
 TILE, MARGIN, SPACE = 56, 16, 14  # pixels on the picture: a tile at least, where no scale is given; the edge; between cells
@@ -167,7 +180,9 @@ def _foot(said: Sequence[str], columns: int, lines: Sequence[Line], rows: np.nda
     """Return which classes stand where, and whose rows are not those of the first arm."""
     other = [line.arm.name for line in lines if line.run and not keeps_order(line.run, rows, condition)]
     order = f"{', '.join(dict.fromkeys(other))}: other rows of the same classes, for theirs come in another order." if other else ""
-    return tuple(filter(None, [f"Lines of a cell: {'; '.join(class_lines(said, columns))}.", order]))
+    own = any(line.run and has_rounds(line.run, condition) for line in lines)
+    rounds = "Rounds have prompts of their own: the lines name those of generation 0." if own else ""
+    return tuple(filter(None, [f"Lines of a cell: {'; '.join(class_lines(said, columns))}.", rounds, order]))
 
 
 def _drawn(

@@ -76,9 +76,11 @@ def _lead(group: Group) -> str:
         f" Each later generation, up to {group.last}, learns from what {its} recipe puts into the training set: real images, images made by"
         " earlier generations, or both."
     )
+    founders = {arm.shown.generations[0].images_seen() for arm in group.arms}
+    first = "Generation 0 is the pretrained model as it is." if founders == {0} else "Generation 0 learns from the real images."
     return (
         f"{who} run on {group.data.name}: {count(len(group.data.real))} real {kind} images of {shape} pixels."
-        f" Generation 0 learns from the real images.{later if group.last else ''}"
+        f" {first}{later if group.last else ''}"
     )
 
 

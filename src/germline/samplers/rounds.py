@@ -56,6 +56,11 @@ class Rounds(Generic[Made]):
         """Rows that share a prompt."""
         return int(getattr(self.sampler, "images_a_prompt", 1))
 
+    def evaluations(self) -> int:
+        """Return network evaluations a row: those of the sampler."""
+        asked = getattr(self.sampler, "evaluations", None)
+        return int(asked()) if callable(asked) else 1
+
     def __call__(self, model: Made, rows: Rows, ctx: Context) -> Pool:
         """Return one image a row."""
         need, real = math.ceil(self.n / self.images_a_prompt), ctx.data.real

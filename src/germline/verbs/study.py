@@ -1,6 +1,6 @@
 """All arms of a study; its help needs none of what runs them, so that is imported later."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tyro
@@ -85,7 +85,9 @@ def study(
     arms = [arm for arm in arms if not only or name_of(arm) in only]
     if dry_run:
         return print_plan(plan(arms, flags.load(), generations, processes), json)
-    metrics = [*registry.metrics_for(flags.load()), *metrics_of(name)]
+    data = flags.load()
+    arms = [replace(arm, metrics=tuple(registry.metrics_of(arm.recipe, data))) for arm in arms]
+    metrics = [*registry.metrics_for(data), *metrics_of(name)]
     failed = run_arms(arms, flags.load, metrics, generations, processes, accept_drift)
     comparisons = compared(arms, against)
     if json:
