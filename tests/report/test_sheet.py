@@ -10,7 +10,7 @@ from germline.core.splits import split
 from germline.loop import Loop
 from germline.report.arms import groups
 from germline.report.grids import alike, asked_anew, at_places, gap_of
-from germline.report.sheet import Cut, rows_shown, sheet
+from germline.report.sheet import Cut, rows_shown, sheet, without_accents
 from report.test_page import make
 
 
@@ -120,6 +120,10 @@ def test_a_round_with_prompts_of_its_own_shows_its_own_first_rows():
     np.testing.assert_array_equal(at_places(pool.take([0, 2]), rows, asked), [0, 1, -1, -1])
     assert not asked_anew(pool, np.array(["bat", "eel", "owl"])), "most of them are there"
     assert not asked_anew(pool.take([0, 2]), np.array([5, 6])), "classes are no prompts"
+
+
+def test_prompts_are_written_in_letters_that_the_font_has():
+    assert without_accents("piñata, crème brûlée") == "pinata, creme brulee"
 
 
 def test_rows_in_another_order_are_said(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -101,7 +102,8 @@ def sheet(group: Group, cut: Cut = Cut()) -> Sheet:
     pictures = [[None if one is None else scaled(*one) for one in row] for row in cells]
     real = scaled(group.data.real, beside(group.data.real, condition))
     said = tuple(label(one, group.data.classes) for one in condition)
-    image, corners = _drawn(_Texts(lines, generations, _foot(said, columns, lines, rows, condition)), real, pictures)
+    foot = tuple(map(without_accents, _foot(said, columns, lines, rows, condition)))
+    image, corners = _drawn(_Texts(lines, generations, foot), real, pictures)
     return Sheet(image, lines, generations, rows, said, columns, scale, corners)
 
 
@@ -183,6 +185,11 @@ def _foot(said: Sequence[str], columns: int, lines: Sequence[Line], rows: np.nda
     own = any(line.run and has_rounds(line.run, condition) for line in lines)
     rounds = "Rounds have prompts of their own: the lines name those of generation 0." if own else ""
     return tuple(filter(None, [f"Lines of a cell: {'; '.join(class_lines(said, columns))}.", rounds, order]))
+
+
+def without_accents(text: str) -> str:
+    """Return the text without accents, for which Pillow's own font has no letters."""
+    return "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
 
 
 def _drawn(
