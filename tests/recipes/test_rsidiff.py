@@ -136,6 +136,8 @@ def test_a_round_of_the_shipped_model_by_the_command(tmp_path, capsys):
     flags = [
         "--n",
         "8",
+        "--images-a-prompt",
+        "2",
         "--kept",
         "3",
         "--images",
@@ -160,10 +162,11 @@ def test_a_round_of_the_shipped_model_by_the_command(tmp_path, capsys):
     chosen = choice[choice["order"] >= 0]
     assert record["images_seen"] == 12
     assert len(chosen) == 3
-    assert chosen["dual_encoder"].min() >= choice[choice["order"] < 0]["dual_encoder"].max(), "one image a prompt: the best are kept"
+    best = choice.groupby("condition")["dual_encoder"].max().nlargest(3)
+    assert sorted(chosen["dual_encoder"]) == sorted(best), "the best image of each of the three best prompts"
     assert (choice["log_weight"] <= 0).all()
     samples = pq.read_table(tmp_path / "run" / "gen_001" / "samples.parquet")["condition"].to_pylist()
-    assert samples == told[8:16]
+    assert samples == [prompt for prompt in told[8:16] for _ in range(2)]
     assert main(["calibrate", str(tmp_path / "run"), "--keep", "0.5", "--tail", "0.9", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     base = said["generations"]["0"]
