@@ -74,6 +74,16 @@ def test_marks_are_counted_exactly(pool, capsys):
     assert {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in pool.iterdir()} == before
 
 
+def test_pool_of_marked_rows_alone_has_nothing_to_compare(pool, tmp_path, capsys):
+    for file in pool.iterdir():
+        if int(file.stem) > 4:
+            file.unlink()
+    page = tmp_path / "page.html"
+    assert main(["audit", "--pool", str(pool), "--real", str(pool), "--out", str(page)]) == 0
+    assert "By their marks 5 of 5 rows are made" in capsys.readouterr().out
+    assert "By their marks 5 of 5 rows are made" in page.read_text()
+
+
 def test_embeddings_beside_real_ones(tmp_path, capsys):
     np.save(tmp_path / "real.npy", gaussian(0, 600).astype(np.float32))
     np.save(tmp_path / "pool.npy", np.concatenate([gaussian(1, 300), gaussian(2, 300, 8.0)]).astype(np.float32))

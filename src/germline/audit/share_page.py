@@ -23,6 +23,7 @@ NEITHER = (
     "How many of the unmarked rows are made, germline cannot tell: no row is known to be made. Give some of three generators or more, a"
     " sub-folder each: --made DIR."
 )
+NONE_UNMARKED = "No row without a mark could be read, so none was compared with real ones."
 MARKS = "A mark can be removed or copied; none was verified, and a row without one may be made."
 TILES, USUAL = 24, 0.05  # pictures of the most and of the least suspicious rows; the share of real rows that is flagged, on the page
 
@@ -43,21 +44,29 @@ def broken_text(count: int) -> str:
     return f"Unmarked rows that are no pictures, or damaged, and were not looked at: {count:,}." if count else ""
 
 
-def unlike_text(found: Unlike | None) -> str:
+def unlike_text(found: Said, beside: Unlike | None) -> str:
     """Return the lower bound in words."""
-    if found is None:
+    if not found.unmarked:
+        return NONE_UNMARKED
+    if beside is None:
         return "Without --real there is nothing to compare the unmarked rows with."
-    tested = f"{found.pool:,} unmarked rows beside {found.real:,} real ones were tested; shares below {found.visible:.1%} could not be seen"
-    if found.low == 0:
+    tested = (
+        f"{beside.pool:,} unmarked rows beside {beside.real:,} real ones were tested; shares below {beside.visible:.1%} could not be seen"
+    )
+    if beside.low == 0:
         return f"No share of the unmarked rows certainly looks unlike the real rows ({tested})."
     return (
-        f"At least {found.low:.1%} of the unmarked rows do not look like the real rows (95 % confidence; {tested})."
+        f"At least {beside.low:.1%} of the unmarked rows do not look like the real rows (95 % confidence; {tested})."
         " They may be made, or real ones of another source, size or file format."
     )
 
 
 def share_text(found: Said, share: MadeShare | None) -> str:
     """Return the made share in words, or that it cannot be told, and why."""
+    if not found.unmarked:
+        return (
+            f"By their marks {found.made:,} of {found.made + found.taken:,} rows are made; no row without a mark is left to be asked about."
+        )
     if share is None:
         return NEITHER
     if share.why:
@@ -118,7 +127,7 @@ def page(
         Answer(
             "Unlike the real rows",
             "unknown" if beside is None else "look" if beside.low else "good",
-            unlike_text(beside),
+            unlike_text(found, beside),
             broken_text(broken or 0),
         ),
         Answer("Made share", level, share_text(found, share)),

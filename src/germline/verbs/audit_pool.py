@@ -1,22 +1,24 @@
 """What `audit --pool` does: marks counted, rows that look unlike real ones, the made share with an interval."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Float
+
 from germline.audit import share_page
 from germline.audit.jpeg_grid import JpegGrid, compressed_otherwise
-from germline.audit.made_share import Detector
-from germline.audit.share import unlike
-from germline.audit.share_pool import KNOWN, MOST, described, formats, generators, said, stored_otherwise
+from germline.audit.made_share import Detector, MadeShare
+from germline.audit.share import Unlike, unlike
+from germline.audit.share_pool import KNOWN, MOST, Described, Said, described, formats, generators, said, stored_otherwise
 from germline.audit.traces import Traces
 from germline.core.errors import BadInput
 from germline.core.progress import bars
 from germline.pools import Opened, shards_of
 from germline.pools.blocks import Fit
 from germline.report import audited
-from germline.report.audited import Gallery
 from germline.report.tables import Facts
 from germline.verbs.arguments import print_json
 from germline.verbs.score import outside
@@ -40,38 +42,58 @@ def audit_pool(
     given = {flag: shards_of(str(path)) for flag, path in (("real", real), ("made", made)) if path is not None}
     if dry_run:
         return _would(opened, given, json)
-    found, beside, share = said(opened, bars), None, None
-    looks: tuple[Gallery, ...] = ()
-    broken: int | None = None
-    if "real" in given:
-        ids = tuple(row.id for shard in given["real"].shards for row in shard.rows() if not row.skipped)
-        known = described(given["real"], ids, Traces(), fit, progress=bars).features
-        rows = described(opened, found.unmarked, Traces(), fit, progress=bars)
-        beside, broken = unlike(known, rows.features), rows.broken
-        source = given.get("made", opened)
-        groups = generators(source) if "made" in given else found.marked
-        shown = {name: described(source, names, Traces(), fit, KNOWN, bars).features for name, names in groups}
-        if shown:
-            detector = Detector.of(known, shown)
-            share = detector.share(rows.features)
-            otherwise = stored_otherwise(formats(opened, found.unmarked), formats(given["real"], ids))
-            otherwise = otherwise or _compressed_otherwise(opened, found.unmarked, given["real"], ids)
-            share = replace(share, why=otherwise or share.why)
-            looks = share_page.looks(opened, rows, detector.suspicion(rows.features), fit) if out is not None else ()
+    found = said(opened, bars)
+    seen = _compared(opened, found, given["real"], given.get("made"), fit) if "real" in given and found.unmarked else Compared()
     if out is not None:
         facts = [Facts("pool", pool), Facts("real", str(real or "none")), Facts("known made", str(made or "what marks say"))]
         facts += [
             Facts("images", f"squares of {size} pixels" if size else "as they are"),
             Facts("version", f"germline {version('germline')}"),
         ]
-        audited.write(share_page.page(found, beside, share, broken, looks, facts), out)
+        looks = share_page.looks(opened, seen.rows, seen.suspicion, fit) if seen.rows is not None and seen.suspicion is not None else ()
+        audited.write(share_page.page(found, seen.beside, seen.share, seen.broken, looks, facts), out)
     if json:
-        return print_json(share_page.to_json(found, beside, share, broken))
+        return print_json(share_page.to_json(found, seen.beside, seen.share, seen.broken))
     print("\n".join([share_page.marks_text(found), *(f"  {kind}: {count:,}" for kind, count in found.kinds)]))
-    print(
-        "\n".join(filter(None, (share_page.unlike_text(beside), share_page.broken_text(broken or 0), share_page.share_text(found, share))))
+    looked = (
+        share_page.unlike_text(found, seen.beside),
+        share_page.broken_text(seen.broken or 0),
+        share_page.share_text(found, seen.share),
     )
+    print("\n".join(text for text in looked if text))
     print(f"{out} shows it." if out else "--out pool.html shows it, --json tells all numbers.")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What the unmarked rows look like beside real and known made ones; all None where there was nothing to compare."""
+
+    rows: Described | None = None
+    beside: Unlike | None = None
+    share: MadeShare | None = None
+    suspicion: Float[np.ndarray, " n"] | None = None
+
+    @property
+    def broken(self) -> int | None:
+        """How many unmarked rows could not be decoded; None where none were looked at."""
+        return None if self.rows is None else self.rows.broken
+
+
+def _compared(pool: Opened, found: Said, real: Opened, made: Opened | None, fit: Fit) -> Compared:
+    """Compare the unmarked rows with the real ones, and with rows known to be made, where there are any."""
+    ids = tuple(row.id for shard in real.shards for row in shard.rows() if not row.skipped)
+    known = described(real, ids, Traces(), fit, progress=bars).features
+    rows = described(pool, found.unmarked, Traces(), fit, progress=bars)
+    beside = unlike(known, rows.features)
+    groups = generators(made) if made is not None else found.marked
+    shown = {name: described(made or pool, names, Traces(), fit, KNOWN, bars).features for name, names in groups}
+    if not shown:
+        return Compared(rows, beside)
+    detector = Detector.of(known, shown)
+    share = detector.share(rows.features)
+    otherwise = stored_otherwise(formats(pool, found.unmarked), formats(real, ids))
+    otherwise = otherwise or _compressed_otherwise(pool, found.unmarked, real, ids)
+    return Compared(rows, beside, replace(share, why=otherwise or share.why), detector.suspicion(rows.features))
 
 
 def _compressed_otherwise(pool: Opened, names: tuple[str, ...], real: Opened, real_names: tuple[str, ...]) -> str:
