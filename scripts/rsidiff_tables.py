@@ -10,6 +10,7 @@ than these: for that, look how far the seeds lie apart. Runs that have not reach
 import argparse
 from collections.abc import Iterator
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,7 @@ def main() -> None:
     study = opened(asked.folder)
     reached = max(len(run.chain) for seeds in study.values() for run in seeds.values())
     rounds = asked.rounds or [*range(1, reached)]
-    for line in (*moved(study, rounds), *parts(study, rounds), *drifts(study, rounds)):
+    for line in chain(moved(study, rounds), parts(study, rounds), drifts(study, rounds)):
         print(line, flush=True)
 
 
