@@ -143,4 +143,5 @@ def _noise(reading: Reading) -> float:
 
 
 def _sentence(reading: Reading, what: Says) -> str:
-    return f"{reading.name} {what}: {reading.values[0]:.3g} to {reading.values[-1]:.3g} (real {reading.reference:.3g})"
+    real = "" if np.isnan(reading.reference) else f" (real {reading.reference:.3g})"
+    return f"{reading.name} {what}: {reading.values[0]:.3g} to {reading.values[-1]:.3g}{real}"
