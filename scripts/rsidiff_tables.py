@@ -27,6 +27,7 @@ from germline.scorers.plain import scores
 SCORERS = (DualEncoder(), DualEncoder(held_out=True))
 DRIFT = ("base_distance", "contrast", "colourfulness", "alike")
 REFERENCE, WHOLE = "base", "rsidiff"
+MIDDLE, LATE = (3, 4, 5), (6, 7, 8)  # the rounds of "rises, then declines"; named after seed 0 was looked at, before seed 1 was
 
 
 def main() -> None:
@@ -34,11 +35,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--rounds", type=int, nargs="+", help="rounds that are shown; all that an arm has reached when not given")
+    parser.add_argument("--seed", type=int, help="this seed alone; all when not given")
     asked = parser.parse_args()
     study = opened(asked.folder)
+    if asked.seed is not None:
+        study = {arm: {asked.seed: seeds[asked.seed]} for arm, seeds in study.items() if asked.seed in seeds}
     reached = max(len(run.chain) for seeds in study.values() for run in seeds.values())
     rounds = asked.rounds or [*range(1, reached)]
-    for line in chain(moved(study, rounds), parts(study, rounds), drifts(study, rounds)):
+    for line in chain(moved(study, rounds), declines(study, rounds), parts(study, rounds), drifts(study, rounds)):
         print(line, flush=True)
 
 
@@ -54,6 +58,21 @@ def moved(study: Study, rounds: list[int]) -> Iterator[str]:
             chose = " (chose)" if scorer.name in selecting(study, arm) else ""
             errors = "" if whole is None else f"{whole.mean() / (whole.std(ddof=1) / np.sqrt(len(whole))):+.1f}"
             yield f"| {arm}{chose} | {' | '.join(map(shown, [*found, whole]))} | {errors} | {len(study[arm])} |"
+
+
+def declines(study: Study, rounds: list[int]) -> Iterator[str]:
+    """Yield how far each arm had risen in the middle rounds, and how much of it was lost in the late ones."""
+    if not {*MIDDLE, *LATE} <= {*rounds}:
+        return
+    yield f"\nRise: rounds {MIDDLE[0]} to {MIDDLE[-1]} minus the untrained base; decline: rounds {LATE[0]} to {LATE[-1]} minus those\n"
+    yield f"| arm | {' | '.join(f'{scorer.name}: rise | decline' for scorer in SCORERS)} |\n|---{'|---|---' * len(SCORERS)}|"
+    for arm in (name for name in study if not name.startswith(REFERENCE)):
+        cells: list[str] = []
+        for scorer in SCORERS:
+            of = [together([difference(study, arm, reference(study, arm, n), n, scorer) for n in part]) for part in (MIDDLE, LATE)]
+            middle, late = of
+            cells += [shown(middle), "" if middle is None or late is None else unpaired(late, middle)]
+        yield f"| {arm} | {' | '.join(cells)} |"
 
 
 def parts(study: Study, rounds: list[int]) -> Iterator[str]:
@@ -85,7 +104,8 @@ def difference(study: Study, arm: str, other: str | None, number: int, scorer: D
     seeds = [seed for seed in study[arm] if seed in study[other] and min(len(study[x][seed].chain) for x in (arm, other)) > number]
     if not seeds:
         return None
-    return np.mean([by_prompt(study[arm][s], number, scorer) - by_prompt(study[other][s], number, scorer) for s in seeds], axis=0)
+    every = [by_prompt(study[arm][seed], number, scorer) - by_prompt(study[other][seed], number, scorer) for seed in seeds]
+    return np.asarray(np.mean(every, axis=0))
 
 
 def beyond(study: Study, arm: str, rounds: list[int], scorer: DualEncoder) -> str:
@@ -96,6 +116,11 @@ def beyond(study: Study, arm: str, rounds: list[int], scorer: DualEncoder) -> st
     ours, theirs = of
     if ours is None or theirs is None:
         return ""
+    return unpaired(ours, theirs)
+
+
+def unpaired(ours: Float64[np.ndarray, " prompts"], theirs: Float64[np.ndarray, " others"]) -> str:
+    """Return the difference of two means of other prompts, with its interval."""
     half = 1.96 * np.sqrt(ours.var(ddof=1) / len(ours) + theirs.var(ddof=1) / len(theirs))
     gap = ours.mean() - theirs.mean()
     return f"{gap:+.4f} [{gap - half:+.4f}, {gap + half:+.4f}]"
@@ -139,7 +164,8 @@ def by_prompt(run: Run, number: int, scorer: DualEncoder) -> Float64[np.ndarray,
 @cache
 def _by_prompt(path: Path, samples: Pool, scorer: DualEncoder) -> Float64[np.ndarray, " prompts"]:
     _, at, place = np.unique(samples.condition, return_index=True, return_inverse=True)
-    means = np.bincount(place, scores(scorer, samples)) / np.bincount(place)
+    kept = scores(scorer, samples, cache=path.parent / ".cache")  # where the run left them when it was measured
+    means = np.bincount(place, kept) / np.bincount(place)
     found: np.ndarray = means[np.argsort(at)]
     return found
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+import germline.core.scores as core_scores
 from germline.core.cache import Cache
 from germline.core.context import Context
 from germline.core.errors import BadInput, GermlineError
@@ -93,6 +94,19 @@ def test_processes_append_side_by_side(tmp_path):
     for worker in workers:
         worker.join()
     assert Scores(path).read() == {(f"{number:064x}", "c"): number / 7 for number in range(100)}, "exact, whoever wrote them"
+
+
+def test_only_what_is_new_of_a_file_is_parsed(tmp_path, monkeypatch):
+    path, parsed = tmp_path / "scores.jsonl", []
+    real = core_scores._parsed
+    monkeypatch.setattr(core_scores, "_parsed", lambda line: parsed.append(line) or real(line))
+    append(path, 0)
+    assert len(Scores(path).read()) == 50 and len(parsed) == 50
+    append(path, 50)
+    found = Scores(path).read()
+    assert len(found) == 100 and len(parsed) == 100
+    found.clear()
+    assert len(Scores(path).read()) == 100 and len(parsed) == 100, "what a caller does to its copy stays with it"
 
 
 def test_faults_are_named(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,19 @@ from germline.core.errors import GermlineError
 
 Pair = tuple[str, str]  # the sha256 of an image and of its condition
 CHECK = 8  # hex digits of a line's own hash, so that a torn or altered line is not believed
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What this process has read of a file: so many bytes, all whole lines, and when the file was changed last."""
+
+    bytes: int = 0
+    time: int = 0
+    scores: dict[Pair, float] = field(default_factory=dict)
+
+
+_READ: dict[Path, _Read] = {}  # the last files read, so that a file that grows with every generation is not parsed anew in each
+FILES = 4
 
 
 def pair_of(image: UInt8[np.ndarray, "h w c"], condition: str) -> Pair:
@@ -34,10 +48,22 @@ class Scores:
         self._path = path
 
     def read(self) -> dict[Pair, float]:
-        """Return all scores that are there."""
+        """Return all scores that are there; of a file that grew since this process read it, only what is new is parsed."""
         if self._path is None or not self._path.exists():
             return {}
-        return dict(found for line in self._path.read_bytes().splitlines() if (found := _parsed(line)))
+        seen = _READ.pop(self._path, _Read())
+        with self._path.open("rb") as file:
+            state = os.fstat(file.fileno())
+            if seen.bytes > state.st_size or (seen.bytes == state.st_size and seen.time != state.st_mtime_ns):
+                seen = _Read()
+            file.seek(seen.bytes)
+            new = file.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        seen = _Read(seen.bytes + len(whole), state.st_mtime_ns, seen.scores | _parsed_of(whole))
+        while len(_READ) >= FILES:
+            del _READ[next(iter(_READ))]
+        _READ[self._path] = seen
+        return seen.scores | _parsed_of(new[len(whole) :])
 
     def append(self, scores: Mapping[Pair, float] | Iterable[tuple[Pair, float]]) -> None:
         """Add scores, on disk before this returns.
@@ -71,6 +97,10 @@ def users_folder() -> Path:
 def _line(pair: Pair, score: float) -> str:
     about: dict[str, digest.Json] = {"image": pair[0], "condition": pair[1], "score": float(score)}
     return json.dumps({**about, "check": digest.of_json(about)[:CHECK]}) + "\n"
+
+
+def _parsed_of(lines: bytes) -> dict[Pair, float]:
+    return dict(found for line in lines.splitlines() if (found := _parsed(line)))
 
 
 def _parsed(line: bytes) -> tuple[Pair, float] | None:
