@@ -101,10 +101,12 @@ def test_only_what_is_new_of_a_file_is_parsed(tmp_path, monkeypatch):
     real = core_scores._parsed
     monkeypatch.setattr(core_scores, "_parsed", lambda line: parsed.append(line) or real(line))
     append(path, 0)
-    assert len(Scores(path).read()) == 50 and len(parsed) == 50
+    assert len(Scores(path).read()) == 50
+    assert len(parsed) == 50
     append(path, 50)
     found = Scores(path).read()
-    assert len(found) == 100 and len(parsed) == 100
+    assert len(found) == 100
+    assert len(parsed) == 100
     found.clear()
     assert len(Scores(path).read()) == 100 and len(parsed) == 100, "what a caller does to its copy stays with it"
 
