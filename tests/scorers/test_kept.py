@@ -108,7 +108,8 @@ def test_only_what_is_new_of_a_file_is_parsed(tmp_path, monkeypatch):
     assert len(found) == 100
     assert len(parsed) == 100
     found.clear()
-    assert len(Scores(path).read()) == 100 and len(parsed) == 100, "what a caller does to its copy stays with it"
+    assert len(Scores(path).read()) == 100, "what a caller does to its copy stays with it"
+    assert len(parsed) == 100
 
 
 def test_faults_are_named(tmp_path, monkeypatch):
