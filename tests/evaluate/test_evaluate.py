@@ -122,7 +122,7 @@ def test_differences_are_those_of_the_scores_in_the_table(run, asked, tmp_path):
     said = sealed.read(tmp_path / "evaluation.json")
     assert said["scorers"]["bright"]["selecting"] == ["tuned-000", "tuned-001"]
     assert said["scorers"]["red"]["selecting"] == []
-    assert [s["model"] for s in said["subjects"]] == [run.chain[0].digest, run.chain[1].digest]
+    assert [s["model"] for s in said["subjects"]] == [run.chain[number].file_digest("model.safetensors") for number in (0, 1)]
 
 
 def test_another_scorer_is_added_and_nothing_is_drawn_again(run, asked, tmp_path, monkeypatch):
@@ -133,6 +133,18 @@ def test_another_scorer_is_added_and_nothing_is_drawn_again(run, asked, tmp_path
     evaluate(task, rounds(run, only=(0,)), [Function(bright, "bright"), Function(red, "red")], tmp_path)
     assert (tmp_path / "images" / "tuned-000" / "samples.npy").stat().st_mtime_ns == before
     assert {"bright", "red"} <= set(pq.read_schema(tmp_path / "scores.parquet").names)
+
+
+def test_the_model_that_arms_share_is_drawn_once(run, asked, tmp_path, monkeypatch):
+    task, (first, last) = Task(questions([asked]), 1), rounds(run)
+    shared = [first, last, replace(first, arm="other")]
+    assert plan(task, shared, [], tmp_path).left == 2 * task.rows
+    draw(task, first, tmp_path / "images" / "tuned-000")
+    assert plan(task, shared, [], tmp_path).left == task.rows
+    monkeypatch.setattr(SamplePipeline, "_latents", None)
+    twin = draw(task, shared[2], tmp_path / "images" / "other-000")
+    assert content(tmp_path / "images" / "other-000") == content(tmp_path / "images" / "tuned-000")
+    assert twin.images[:].shape[0] == task.rows
 
 
 def test_other_prompts_seeds_or_models_do_not_mix(run, asked, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping
@@ -116,13 +117,13 @@ def left(task: Task, subject: Subject, folder: Path) -> int:
     if (folder / SUBJECT).exists() and (was := sealed.read(folder / SUBJECT)) != now:
         other = ", ".join(key for key in now if now[key] != was.get(key))
         raise RunConflict(f"{folder} holds images of another {other}. Ask as it was asked, or give another --out.")
-    if (folder / ROWS).exists():
+    if (folder / ROWS).exists() or _twin(task, subject, folder) is not None:
         return 0
     return sum(len(rows) for rows in blocks(task, subject) if not _place(folder, rows).exists())
 
 
 def draw(task: Task, subject: Subject, folder: Path, progress: Progress = silent) -> Pool:
-    """Return the images of a subject, those of a prompt side by side; what lies in the folder is not drawn again.
+    """Return the images of a subject, those of a prompt side by side; what lies in the folder, or beside it, is not drawn again.
 
     Row i starts from the same noise for every subject: (seed, row), and nothing else. Column ``attempt``: see SamplePipeline.
 
@@ -134,8 +135,11 @@ def draw(task: Task, subject: Subject, folder: Path, progress: Progress = silent
     if not (folder / SUBJECT).exists():
         sealed.write(folder / SUBJECT, task.identity(subject))
     if not (folder / ROWS).exists():
-        _draw(task, subject, folder, progress)
-        _join(task, subject, folder)
+        if twin := _twin(task, subject, folder):
+            _linked(twin, folder)
+        else:
+            _draw(task, subject, folder, progress)
+            _join(task, subject, folder)
     shutil.rmtree(folder / SCRATCH, ignore_errors=True)
     attempt = column_of(pq.read_table(folder / ROWS), "attempt")
     return Pool.of(Source.open(folder / IMAGES), task.prompts, NOISE, {"attempt": attempt})
@@ -146,6 +150,23 @@ def asked(questions: Questions, side: int) -> Splits:
     black = np.broadcast_to(np.zeros((1, side, side, 3), np.uint8), (len(questions), side, side, 3))
     pool = Pool.of(black, np.array(questions.prompts))
     return Splits("prompts", (), pool, pool, pool, pool)
+
+
+def _twin(task: Task, subject: Subject, folder: Path) -> Path | None:
+    """Return a folder beside this one that holds the same images, all of them: the arms of a study have one generation 0."""
+    now = task.identity(subject)
+    beside = (file.parent for file in sorted(folder.parent.glob(f"*/{SUBJECT}")))
+    return next((one for one in beside if one != folder and (one / ROWS).exists() and sealed.read(one / SUBJECT) == now), None)
+
+
+def _linked(twin: Path, folder: Path) -> None:
+    """Link the images of a twin, the table last, which says that they are whole; copy them where the disk has no links."""
+    for name in (IMAGES, ROWS):
+        with replacing(folder / name) as temporary:
+            try:
+                os.link(twin / name, temporary)
+            except OSError:
+                shutil.copyfile(twin / name, temporary)
 
 
 def _draw(task: Task, subject: Subject, folder: Path, progress: Progress) -> None:

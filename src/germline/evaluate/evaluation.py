@@ -70,6 +70,8 @@ def plan(task: Task, subjects: Sequence[Subject], scorers: Sequence[Scorer], out
     """
     _distinct(subjects, scorers)
     rows = {subject.name: left(task, subject, out / DRAWN / subject.name) for subject in subjects}
+    alike = {digest.of_json(task.identity(subject)): subject.name for subject in reversed(subjects)}  # of which the first one is drawn
+    rows = {name: count if name in alike.values() else 0 for name, count in rows.items()}
     return Plan(
         prompts=len(task.questions),
         images=len(subjects) * task.rows,

@@ -12,6 +12,7 @@ from germline.core import digest
 from germline.core.context import Execution
 from germline.core.digest import Json
 from germline.core.errors import BadInput
+from germline.core.generation import MODEL
 from germline.core.protocols import Scorer
 from germline.core.splits import Splits
 from germline.diffusion.precision import resolve
@@ -85,7 +86,7 @@ def of_run(
         Subject(
             arm=name,
             round=generation.number,
-            digest=generation.digest,
+            digest=generation.file_digest(MODEL),
             sampler=drawn,
             model=lambda number=generation.number: _model(chain, number),  # type: ignore[misc]
             side=drawn.size or data.image_shape[0],

@@ -64,8 +64,8 @@ def _panel(found: Evaluation, scorer: Scorer) -> Panel:
         "It chose no training row here."
         if not selecting
         else (
-            f"It chose training rows of {', '.join(dict.fromkeys(s.arm for s in found.subjects if s.name in selecting))}, so it may rise there"
-            " whether or not images become better: look at another scorer."
+            f"It chose training rows of {', '.join(dict.fromkeys(s.arm for s in found.subjects if s.name in selecting))}, so it may rise"
+            " there whether or not images become better: look at another scorer."
         )
     )
     return Panel(
