@@ -47,17 +47,17 @@ def main() -> None:
 
 
 def moved(study: Study, rounds: list[int]) -> Iterator[str]:
-    """Yield a table a scorer: what each arm moved from the base, by round and over all of them, there in standard errors too."""
+    """Yield a table a scorer: what each arm moved from the base, by round, and over all of them in standard errors and by seed too."""
     for scorer in SCORERS:
-        yield f"\n{scorer.name}: difference to the untrained base\n"
-        yield f"| arm | {' | '.join(f'round {number}' for number in rounds)} | all | standard errors | seeds |"
+        yield f"\n{scorer.name}: difference to the untrained base; * where the interval leaves out 0\n"
+        yield f"| arm | {' | '.join(f'round {number}' for number in rounds)} | all rounds | standard errors | each seed |"
         yield "|---" * (len(rounds) + 4) + "|"
         for arm in (name for name in study if not name.startswith(REFERENCE)):
             found = [difference(study, arm, reference(study, arm, number), number, scorer) for number in rounds]
             whole = together(found)
             chose = " (chose)" if scorer.name in selecting(study, arm) else ""
             errors = "" if whole is None else f"{whole.mean() / (whole.std(ddof=1) / np.sqrt(len(whole))):+.1f}"
-            yield f"| {arm}{chose} | {' | '.join(map(shown, [*found, whole]))} | {errors} | {len(study[arm])} |"
+            yield f"| {arm}{chose} | {' | '.join(map(short, found))} | {shown(whole)} | {errors} | {by_seed(study, arm, rounds, scorer)} |"
 
 
 def declines(study: Study, rounds: list[int]) -> Iterator[str]:
@@ -186,6 +186,24 @@ def mean_of(seeds: dict[int, Run], number: int, name: str) -> float | None:
         if one.name == name and one.of == "samples"
     ]
     return float(np.mean(found)) if found else None
+
+
+def by_seed(study: Study, arm: str, rounds: list[int], scorer: DualEncoder) -> str:
+    """Return the mean over all rounds of each seed."""
+    found = []
+    for seed in sorted(study[arm]):
+        alone = {name: {seed: seeds[seed]} for name, seeds in study.items() if seed in seeds}
+        whole = together([difference(alone, arm, reference(alone, arm, number), number, scorer) for number in rounds])
+        found += [] if whole is None else [f"{whole.mean():+.4f}"]
+    return ", ".join(found)
+
+
+def short(values: Float64[np.ndarray, " prompts"] | None) -> str:
+    """Return a mean, with a star where its interval leaves out 0."""
+    if values is None:
+        return ""
+    low, high = bootstrap(values)
+    return f"{values.mean():+.4f}{'*' if low > 0 or high < 0 else ''}"
 
 
 def shown(values: Float64[np.ndarray, " prompts"] | None) -> str:
