@@ -54,7 +54,7 @@ def page(found: Evaluation, scorers: Sequence[Scorer], out: Path) -> None:
     )
     panels = tuple(_panel(found, scorer) for scorer in scorers)
     arms = ", ".join(dict.fromkeys(subject.arm for subject in found.subjects))
-    columns = tuple(subject.name for subject in found.subjects)
+    columns = tuple(subject.name for subject in _pictured(found))
     evaluated.write(Page(f"Prompts put to {arms}", lead, columns, tuple(_asked(found)), panels, tuple(_facts(found, scorers))), out)
 
 
@@ -83,8 +83,14 @@ def _curves(found: Evaluation, scorer: str) -> list[Curve]:
     return [Curve(arm, tuple(points)) for arm, points in arms.items()]
 
 
+def _pictured(found: Evaluation) -> list[Subject]:
+    """Return the subjects but those whose images another one has too: the arms of a study share generation 0."""
+    first = {digest.of_json(found.task.identity(subject)): subject for subject in reversed(found.subjects)}
+    return [subject for subject in found.subjects if subject in first.values()]
+
+
 def _asked(found: Evaluation) -> list[Asked]:
-    questions, each = found.task.questions, found.task.images_a_prompt
+    questions, each, pictured = found.task.questions, found.task.images_a_prompt, _pictured(found)
     first = [questions.categories.index(category) for category in kinds(questions.categories)]
     others = [i for i in np.rint(np.linspace(0, len(questions) - 1, SHOWN)).astype(int).tolist() if i not in first]
     chosen = list(dict.fromkeys([*first, *others]))[:SHOWN]
@@ -92,7 +98,7 @@ def _asked(found: Evaluation) -> list[Asked]:
         Asked(
             questions.prompts[number],
             questions.categories[number],
-            tuple(data_uri(small(found.pools[subject.name].images[[number * each]])[0]) for subject in found.subjects),
+            tuple(data_uri(small(found.pools[subject.name].images[[number * each]])[0]) for subject in pictured),
         )
         for number in chosen
     ]
