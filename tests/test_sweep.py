@@ -125,7 +125,14 @@ def test_a_dry_run_counts_the_shared_generation_0_once_and_writes_nothing(tmp_pa
     assert plan["images"] == 3 * (64 + 2 * 64)
     assert plan["rows"] == 3 * (40 + 40 + 2 * 40)  # two samplers: each draws its own generation 0
     assert 0 < plan["wall"] <= plan["seconds"]
+    assert (plan["finished"], plan["whole"]) == (0, 12)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_dry_run_says_what_is_finished_already(swept, capsys):
+    folder, _, _ = swept
+    assert main([*STUDY, "--seeds", "4", "--out", str(folder), "--dry-run"]) == 0
+    assert "12 of 16 generations are finished already" in capsys.readouterr().out
 
 
 def test_a_study_is_planned_on_the_data_it_is_made_for(capsys):

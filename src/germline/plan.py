@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from germline.chain import Chain
 from germline.core import digest, machine
 from germline.core.board import duration
 from germline.core.splits import Splits
@@ -20,11 +21,14 @@ class Plan:
     """A whole study: a generation 0 that several arms share is trained once, and sampled once where their samplers are equal.
 
     ``seconds`` of work on one thread, ``wall`` with ``processes`` at once; both None where a trainer states no budget in images.
+    ``finished`` generations of ``whole`` are in the folder already and will not be made again; the estimates are of all.
     """
 
     arms: tuple[str, ...]
     seeds: int
     generations: int
+    finished: int
+    whole: int
     images: int | None
     rows: int
     bytes: int | None
@@ -43,6 +47,8 @@ class Plan:
             f"{len(self.arms)} arms, {seeds}, generations 0 to {self.generations}: {', '.join(self.arms)}",
             f"{self.processes} at once: {self.cores} cores, {memory}.",
         ]
+        if self.finished:
+            lines.append(f"{self.finished} of {self.whole} generations are finished already and not made again; what follows is for all.")
         if self.images is None or self.bytes is None or self.seconds is None or self.wall is None:
             return "\n".join(
                 [*lines, f"{self.rows:,} rows are sampled. A trainer states no budget in images, so there is no estimate of time."]
@@ -84,6 +90,8 @@ def plan(arms: Sequence[Arm[M]], data: Splits, generations: int, processes: int 
         arms=tuple(dict.fromkeys(arm.path.name.removesuffix(f"-seed{arm.seed}") for arm in arms)),
         seeds=len({arm.seed for arm in arms}),
         generations=generations,
+        finished=sum(min(len(Chain(arm.path)), generations + 1) for arm in arms),
+        whole=len(arms) * (generations + 1),
         images=sum(part.images for part in costs) if known else None,
         rows=rows,
         bytes=sum(part.bytes for part in costs) if known else None,
