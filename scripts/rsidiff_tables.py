@@ -26,7 +26,8 @@ from germline.scorers.plain import scores
 
 SCORERS = (DualEncoder(), DualEncoder(held_out=True))
 DRIFT = ("base_distance", "contrast", "colourfulness", "alike")
-REFERENCE, WHOLE = "base", "rsidiff"
+REFERENCE = "base"
+WHOLES = ("rsidiff", "kept-23", "calibrated")  # a study's arm with the paper's setting, which the others are compared with
 MIDDLE, LATE = (3, 4, 5), (6, 7, 8)  # the rounds of "rises, then declines"; named after seed 0 was looked at, before seed 1 was
 
 
@@ -76,16 +77,16 @@ def declines(study: Study, rounds: list[int]) -> Iterator[str]:
 
 
 def parts(study: Study, rounds: list[int]) -> Iterator[str]:
-    """Yield, of every part that was left out, the whole minus the arm without it, over the rounds that both have: positive, it helped."""
-    left_out = [arm for arm in study if arm.startswith(("no-", "sft"))]
-    if not left_out:
+    """Yield the arm with the paper's setting minus every other trained one, over the rounds that both have."""
+    whole = next((arm for arm in WHOLES if arm in study), None)
+    if whole is None:
         return
-    yield "\nRSIDiff minus the arm without a part\n"
+    yield f"\n{whole} minus the other arms\n"
     yield f"| arm | rounds | {' | '.join(scorer.name for scorer in SCORERS)} |\n|---|---{'|---' * len(SCORERS)}|"
-    for arm in left_out:
-        both = [number for number in rounds if has(study, arm, number) and has(study, WHOLE, number)]
+    for arm in (name for name in study if name != whole and not name.startswith(REFERENCE)):
+        both = [number for number in rounds if has(study, arm, number) and has(study, whole, number)]
         if both:
-            yield f"| {arm} | {both[0]} to {both[-1]} | {' | '.join(beyond(study, arm, both, scorer) for scorer in SCORERS)} |"
+            yield f"| {arm} | {both[0]} to {both[-1]} | {' | '.join(beyond(study, whole, arm, both, scorer) for scorer in SCORERS)} |"
 
 
 def drifts(study: Study, rounds: list[int]) -> Iterator[str]:
@@ -108,11 +109,11 @@ def difference(study: Study, arm: str, other: str | None, number: int, scorer: D
     return np.asarray(np.mean(every, axis=0))
 
 
-def beyond(study: Study, arm: str, rounds: list[int], scorer: DualEncoder) -> str:
+def beyond(study: Study, whole: str, arm: str, rounds: list[int], scorer: DualEncoder) -> str:
     """Return the whole minus the arm, each minus its own base where their prompts differ, which leaves no pairs of prompts."""
-    if all(asked_alike(study, WHOLE, arm, number) for number in rounds):
-        return shown(together([difference(study, WHOLE, arm, number, scorer) for number in rounds]))
-    of = (together([difference(study, x, reference(study, x, n), n, scorer) for n in rounds]) for x in (WHOLE, arm))
+    if all(asked_alike(study, whole, arm, number) for number in rounds):
+        return shown(together([difference(study, whole, arm, number, scorer) for number in rounds]))
+    of = (together([difference(study, x, reference(study, x, n), n, scorer) for n in rounds]) for x in (whole, arm))
     ours, theirs = of
     if ours is None or theirs is None:
         return ""
