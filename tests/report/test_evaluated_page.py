@@ -31,3 +31,10 @@ def test_no_rounds_no_picture():
     assert plotted([]) is None
     flat = plotted([Curve("a", (Point(0, 0.0), Point(1, 0.0)))])
     assert flat.curves[0].marks[1].y == flat.zero
+
+
+def test_many_arms_are_told_apart():
+    drawn = plotted([Curve(f"arm {n}", (Point(0, 0.0), Point(4, n, n - 1.0, n + 1.0))) for n in range(14)]).curves
+    assert len({(one.paint, one.dashes) for one in drawn}) == 14
+    assert len({one.marks[1].x for one in drawn}) == 14
+    assert all(0 < one.marks[1].x < WIDTH for one in drawn)

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from germline.core.atomic import write_bytes
-from germline.report.figures import colour
+from germline.report.figures import COLOURS, colour
 from germline.report.rendered import rendered
 from germline.report.tables import Facts, Table
 from germline.report.text import number
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 360, 190, 62, 14, 10, 34  # of a curve, in its own units
 APART = 13  # units between two texts of an axis
+ROOM = 20.0  # units that the bars of one round may take side by side
+DASHES = ("none", "6 3", "2 3")
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,11 @@ class Mark:
 
 @dataclass(frozen=True)
 class Drawn:
-    """An arm's curve as it is drawn."""
+    """An arm's curve as it is drawn; where colours come again, its line has dashes."""
 
     arm: str
     paint: str
+    dashes: str
     line: str
     marks: tuple[Mark, ...]
 
@@ -123,13 +126,17 @@ def plotted(curves: Sequence[Curve]) -> Plot | None:
     def y(value: float) -> float:
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (value - low) / span
 
-    def mark(p: Point) -> Mark:
-        return Mark(x(p.round), y(p.value), y(p.value if p.low is None else p.low), y(p.value if p.high is None else p.high))
+    def mark(p: Point, style: int) -> Mark:
+        if p.low is None or p.high is None:
+            return Mark(x(p.round), y(p.value), y(p.value), y(p.value))
+        beside = (style - (len(curves) - 1) / 2) * min(3.0, ROOM / len(curves))  # bars on each other cannot be read
+        return Mark(x(p.round) + beside, y(p.value), y(p.low), y(p.high))
 
     drawn = []
     for style, curve in enumerate(curves):
-        marks = tuple(map(mark, curve.points))
-        drawn.append(Drawn(curve.arm, colour(style), " ".join(f"{m.x:.1f},{m.y:.1f}" for m in marks), marks))
+        marks = tuple(mark(point, style) for point in curve.points)
+        again = DASHES[style // len(COLOURS) % len(DASHES)]
+        drawn.append(Drawn(curve.arm, colour(style), again, " ".join(f"{m.x:.1f},{m.y:.1f}" for m in marks), marks))
     steps = sorted({0, last, last // 2} if last > 1 else {0, last})
     heights = [0.0, *(value for value in (low, high) if abs(y(value) - y(0.0)) >= APART)]
     return Plot(tuple(drawn), tuple((x(r), str(r)) for r in steps), tuple((y(v), number(v)) for v in heights), y(0.0))
