@@ -25,7 +25,7 @@ from germline.scorers import DualEncoder
 from germline.scorers.plain import scores
 
 SCORERS = (DualEncoder(), DualEncoder(held_out=True))
-DRIFT = ("base_distance", "contrast", "colourfulness", "alike")
+DRIFT = {"base_distance": "samples", "contrast": "samples", "colourfulness": "samples", "alike": "samples", "weight": "training"}
 REFERENCE = "base"
 WHOLES = ("rsidiff", "kept-23", "calibrated")  # a study's arm with the paper's setting, which the others are compared with
 MIDDLE, LATE = (3, 4, 5), (6, 7, 8)  # the rounds of "rises, then declines"; named after seed 0 was looked at, before seed 1 was
@@ -91,8 +91,8 @@ def parts(study: Study, rounds: list[int]) -> Iterator[str]:
 
 def drifts(study: Study, rounds: list[int]) -> Iterator[str]:
     """Yield a table a measure of drift: means over seeds."""
-    for name in DRIFT:
-        rows = {arm: [mean_of(seeds, number, name) for number in (0, *rounds)] for arm, seeds in study.items()}
+    for name, of in DRIFT.items():
+        rows = {arm: [mean_of(seeds, number, name, of) for number in (0, *rounds)] for arm, seeds in study.items()}
         if any(any(one is not None for one in row) for row in rows.values()):
             yield f"\n{name}\n\n| arm | {' | '.join(f'round {number}' for number in (0, *rounds))} |\n{'|---' * (len(rounds) + 2)}|"
             yield from (f"| {arm} | {' | '.join('' if v is None else f'{v:.3g}' for v in row)} |" for arm, row in rows.items())
@@ -177,14 +177,14 @@ def selecting(study: Study, arm: str) -> tuple[str, ...]:
     return () if recipe is None else tuple(getattr(recipe.selector, "by", ()))
 
 
-def mean_of(seeds: dict[int, Run], number: int, name: str) -> float | None:
-    """Return a measure of a round's samples, the mean over the seeds that have it."""
+def mean_of(seeds: dict[int, Run], number: int, name: str, of: str) -> float | None:
+    """Return a measure of a round's samples, or of its training set; the mean over the seeds that have it."""
     found = [
         one.value
         for run in seeds.values()
         if len(run.chain) > number
         for one in measured(run.chain[number])
-        if one.name == name and one.of == "samples"
+        if one.name == name and one.of == of
     ]
     return float(np.mean(found)) if found else None
 
