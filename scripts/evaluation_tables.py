@@ -14,8 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float64
-
-from germline.core.noise import bootstrap
+from rsidiff_tables import shown
 
 Means = dict[tuple[str, int], Float64[np.ndarray, " prompts"]]  # by arm and round
 
@@ -38,14 +37,16 @@ def means(table: pa.Table, scorer: str) -> Means:
     for arm in dict.fromkeys(arms):
         for number in np.unique(rounds):
             here = (np.asarray(arms) == arm) & (rounds == number)
-            _, place = np.unique(prompts[here], return_inverse=True)
-            found[arm, int(number)] = np.bincount(place, values[here]) / np.bincount(place)
+            if here.any():
+                _, place = np.unique(prompts[here], return_inverse=True)
+                found[arm, int(number)] = np.bincount(place, values[here]) / np.bincount(place)
     return found
 
 
 def lines(scorer: str, found: Means) -> Iterator[str]:
-    """Yield a scorer's table."""
-    arms, rounds = list(dict.fromkeys(arm for arm, _ in found)), sorted({number for _, number in found} - {0})
+    """Yield a scorer's table of the rounds that every arm has."""
+    arms = list(dict.fromkeys(arm for arm, _ in found))
+    rounds = sorted(set.intersection(*({number for arm, number in found if arm == one} for one in arms)) - {0})
     whole = arms[0]
     yield f"\n{scorer}\n"
     heads = (f"round {n} minus round 0 | {whole} minus it, round {n}" for n in rounds)
@@ -55,12 +56,6 @@ def lines(scorer: str, found: Means) -> Iterator[str]:
         for n in rounds:
             cells += [shown(found[arm, n] - found[arm, 0]), "" if arm == whole else shown(found[whole, n] - found[arm, n])]
         yield f"| {arm} | {' | '.join(cells)} |"
-
-
-def shown(values: Float64[np.ndarray, " prompts"]) -> str:
-    """Return a mean with its interval."""
-    low, high = bootstrap(values)
-    return f"{values.mean():+.4f} [{low:+.4f}, {high:+.4f}]"
 
 
 if __name__ == "__main__":
