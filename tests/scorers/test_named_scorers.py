@@ -73,7 +73,7 @@ def test_functions_and_scorers_of_ones_own(tmp_path, monkeypatch):
     assert scorer("my_scorers:ready").name == "ready"
     for name, says in (
         ("my_scorers:gone", "There is no scorer my_scorers:gone .*has no attribute 'gone'"),
-        ("no_such_module:f", "There is no scorer no_such_module:f .No module named"),
+        ("no_such_module:f", "There is no scorer no_such_module:f .No module named .* PYTHONPATH"),
         ("my_scorers:number", "my_scorers:number must be a function of images and conditions, but is a int"),
     ):
         with pytest.raises(BadInput, match=says):
@@ -84,7 +84,7 @@ def test_functions_and_scorers_of_ones_own(tmp_path, monkeypatch):
     ("name", "says"),
     [
         ("hps", "There is no scorer 'hps'. Did you mean hps_v2"),
-        ("pikscore:x", "There is no scorer pikscore:x .*; did you mean pickscore?"),
+        ("pikscore:x", "There is no scorer pikscore:x .*. Did you mean pickscore?"),
         ("zzz", r"There are aesthetic_v2, clip, .*each also as NAME:WEIGHTS; http://\.\.\.; Your own is module:function"),
         ("clip:/no/such/folder", "ClipScore: there is no /no/such/folder; give the path of the weights"),
         ("ratings:", "Ratings: .*cannot be read|no known kind"),

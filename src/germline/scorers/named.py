@@ -118,8 +118,10 @@ def _function(module: str, attribute: str) -> Scorer:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         near = difflib.get_close_matches(module, KINDS, n=2, cutoff=0.6)
-        do = f"did you mean {' or '.join(near)}?" if near else "name a function of a module that Python finds from here."
-        raise BadInput(f"There is no scorer {module}:{attribute} ({error}); {do}") from error
+        meant = f"Did you mean {' or '.join(near)}? " if near else ""
+        found_it = not isinstance(error, ModuleNotFoundError)
+        do = "Name a function of that module." if found_it else "Your own is found from its folder, or with that folder on PYTHONPATH."
+        raise BadInput(f"There is no scorer {module}:{attribute} ({error}). {meant}{do}") from error
     if dataclasses.is_dataclass(found) and not isinstance(found, type) and isinstance(found, Scorer):
         return found
     if not callable(found):
