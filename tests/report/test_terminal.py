@@ -26,6 +26,16 @@ def test_each_k_has_its_row():
     assert ["coverage,", "space,", "k", "=", "5", "\u2502", "0.75"] in rows
 
 
+def test_no_number_is_cut_off_however_many_generations_there_are():
+    rows = [(number, [Measurement("FD-a-space-of-a-long-name", 1234567.0 + number * 1e4, "samples", 20)]) for number in range(30)]
+    with console.capture() as shown:
+        print_measurements("run", rows)
+    said = shown.get()
+    assert "\u2026" not in said
+    assert said.count("e+06") == 30
+    assert all(f"gen {number} " in said for number in range(30))
+
+
 def test_one_line_names_the_main_numbers_only():
     assert one_line(2, VALUES) == "generation 2: coverage 0.25  FD-space 3"
 

@@ -46,20 +46,34 @@ def one_line(number: int, values: Sequence[Measurement]) -> str:
 
 
 def print_measurements(title: str, rows: Rows) -> None:
-    """Print a line a measurement, a column a generation, and what real data gives at the last one."""
-    table = Table(title=title, title_justify="left")
-    table.add_column("", no_wrap=True)
-    for number, _ in rows:
-        table.add_column(f"gen {number}", justify="right", no_wrap=True)
-    table.add_column("real", justify="right", style="dim", no_wrap=True)
+    """Print a line a measurement, a column a generation, and what real data gives at the last one; in parts, where one is too wide."""
     every = sorted((value for _, values in rows for value in values), key=lambda value: rank(value.name))
+    lines: list[tuple[str, list[str]]] = []
     for name in dict.fromkeys(label(value) for value in every):
         cells = {of: [_cell(values, name, of) for _, values in rows] for of in ("samples", "training", "reference")}
         for of in ("samples", "training"):
             if any(cells[of]):
                 here = name if of == "samples" or not any(cells["samples"]) else "  of T_g"
-                table.add_row(here, *cells[of], cells["reference"][-1] if of == "samples" else "")
-    console.print(table)
+                lines.append((here, [*cells[of], cells["reference"][-1] if of == "samples" else ""]))
+    heads = [*(f"gen {number}" for number, _ in rows), "real"]
+    for part in _parts(lines, heads):
+        table = Table(title=title, title_justify="left")
+        table.add_column("", no_wrap=True)
+        for head in heads[part]:
+            table.add_column(head, justify="right", no_wrap=True, style="dim" if head == "real" else None)
+        for name, texts in lines:
+            table.add_row(name, *texts[part])
+        console.print(table)
+
+
+def _parts(lines: Sequence[tuple[str, Sequence[str]]], heads: Sequence[str]) -> list[slice]:
+    """Return the columns of each table, so few that they fit beside the names: a number that is cut off is worse than a second table."""
+    border = 3
+    beside = console.width - max((len(name) for name, _ in lines), default=0) - border - 1
+    widest = max(len(text) for text in [*heads, *(text for _, texts in lines for text in texts)])
+    tables = -(-len(heads) // max(1, beside // (widest + border)))
+    each = -(-len(heads) // tables)
+    return [slice(start, start + each) for start in range(0, len(heads), each)]
 
 
 def print_verdict(title: str, verdict: Verdict) -> None:
