@@ -44,18 +44,15 @@ def means(table: pa.Table, scorer: str) -> Means:
 
 
 def lines(scorer: str, found: Means) -> Iterator[str]:
-    """Yield a scorer's table of the rounds that every arm has."""
+    """Yield a scorer's table of each arm's last round."""
+    last = dict(sorted(found))
     arms = list(dict.fromkeys(arm for arm, _ in found))
-    rounds = sorted(set.intersection(*({number for arm, number in found if arm == one} for one in arms)) - {0})
     whole = arms[0]
     yield f"\n{scorer}\n"
-    heads = (f"round {n} minus round 0 | {whole} minus it, round {n}" for n in rounds)
-    yield f"| arm | {' | '.join(heads)} |\n{'|---' * (1 + 2 * len(rounds))}|"
+    yield f"| arm | round | minus round 0 | {whole}, round {last[whole]}, minus it |\n|---|---|---|---|"
     for arm in arms:
-        cells = []
-        for n in rounds:
-            cells += [shown(found[arm, n] - found[arm, 0]), "" if arm == whole else shown(found[whole, n] - found[arm, n])]
-        yield f"| {arm} | {' | '.join(cells)} |"
+        end = found[arm, last[arm]]
+        yield f"| {arm} | {last[arm]} | {shown(end - found[arm, 0])} | {'' if arm == whole else shown(found[whole, last[whole]] - end)} |"
 
 
 if __name__ == "__main__":
