@@ -153,6 +153,7 @@ def test_files_of_several_kinds_become_one_table(tmp_path):
         ("a.parquet", b"PAR1 no", "no readable Parquet"),
         ("a.docx", "x", "of no known kind"),
         ("a.txt", "\n\n", "holds no prompts"),
+        ("a.csv", 'prompt\na dog\n"A cat, red\na hen\na bird\n', "the quote in '\"A cat, red' is never closed, so all after it is one row"),
     ],
 )
 def test_what_cannot_be_read_is_named(name, content, says, tmp_path):
@@ -174,6 +175,39 @@ def test_broken_rows_are_set_aside_by_cleaning_with_what_is_wrong(tmp_path):
     said = [(row["source"], row["row"], row["detail"].split(":")[0]) for row in found.rejected.to_pylist() if row["reason"] == "unreadable"]
     assert said == [("a.jsonl", 1, "line 2"), ("a.jsonl", 2, "row 2"), ("a.jsonl", 3, "row 3"), ("b.csv", 1, "row 1")]
     assert not any(name.startswith("_") for name in found.kept.column_names + found.rejected.column_names)
+
+
+def test_a_broken_row_keeps_its_text(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"prompt": "a red fox asleep"}\n{"prompt": "cut\n{"prompt": 7}\n')
+    (tmp_path / "b.csv").write_text("prompt,style\na blue fox asleep,oil\na green fox, asleep,oil\n")
+    found = clean(read_prompts([tmp_path / "a.jsonl", tmp_path / "b.csv"], broken="mark"), Cleaning())
+    assert found.rejected["original"].to_pylist() == ['{"prompt": "cut', "7", "a green fox, asleep,oil"]
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl", ".csv"])
+def test_the_column_that_is_named_counts_and_not_one_called_prompt(suffix, tmp_path):
+    pq.write_table(pa.table({"id": [1], "caption": ["a red fox"], "prompt": ["a blue car"]}), tmp_path / "a.parquet")
+    (tmp_path / "a.jsonl").write_text('{"id": 1, "caption": "a red fox", "prompt": "a blue car"}\n')
+    (tmp_path / "a.csv").write_text("id,caption,prompt\n1,a red fox,a blue car\n")
+    table = read_prompts([tmp_path / f"a{suffix}"], column="caption")
+    assert table["prompt"].to_pylist() == ["a red fox"]
+    assert table["given_prompt"].to_pylist() == ["a blue car"]
+
+
+def test_columns_of_two_types_and_a_source_of_the_users_own(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"prompt": "x", "id": 7, "source": "web", "row": "first"}\n')
+    (tmp_path / "b.csv").write_text("prompt,id,source\ny,eight,book\n")
+    table = read_prompts([tmp_path])
+    assert table["id"].to_pylist() == ["7", "eight"]
+    assert table["source"].to_pylist() == ["a.jsonl", "b.csv"]
+    assert table["given_source"].to_pylist() == ["web", "book"]
+    assert table["given_row"].to_pylist() == ["first", None]
+
+
+def test_an_empty_parquet_file_holds_no_prompts(tmp_path):
+    pq.write_table(pa.table({"prompt": pa.array([], pa.string())}), tmp_path / "a.parquet")
+    with pytest.raises(BadInput, match="a.parquet holds no prompts"):
+        read_prompts([tmp_path / "a.parquet"])
 
 
 def test_a_column_of_another_name_is_named_by_the_user(tmp_path):

@@ -77,7 +77,8 @@ def clean(
 
     Reasons, in the order in which they are looked for: ``unreadable`` (marked by ``read_prompts``), ``empty``, ``markup``, ``short``,
     ``long``, ``duplicate``, ``evaluation``, ``near evaluation``, ``near duplicate``; ``detail`` says which length, which prompt. The text
-    as it came stays in ``original``, and ``imagereward_cuts`` marks prompts of which ImageReward would not read the end.
+    as it came stays in ``original``, also when it is cleaned again, and ``imagereward_cuts`` marks prompts of which ImageReward would not
+    read the end.
 
     Source: arXiv 2502.09963 says that prompts are cleaned and not how: the steps are ours.
 
@@ -104,10 +105,11 @@ def clean(
     _leaks(texts, why, evaluation, how.leak, encoder, cache, progress)
     if how.near is not None and encoder is not None:
         _near_repeats(texts, why, how.near, encoder, cache, progress)
+    cleaned_before = {"original", "removed", "imagereward_cuts"} <= set(prompts.column_names)
     kept = prompts.drop_columns([name for name in (*MADE, "prompt") if name in prompts.column_names])
     columns = {
         "prompt": texts,
-        "original": originals,
+        "original": prompts["original"].to_pylist() if cleaned_before else originals,
         "removed": removed,
         "words": lengths,
         "tokens": tokens,

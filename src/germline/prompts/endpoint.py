@@ -60,6 +60,8 @@ class Endpoint:
         for name in ("concurrency", "tries", "max_tokens", "give_up"):
             if getattr(self, name) < 1:
                 raise BadInput(f"Endpoint: {name} must be at least 1, but is {getattr(self, name)}.")
+        if not self.timeout > 0:
+            raise BadInput(f"Endpoint: timeout is in seconds, above 0, but is {self.timeout}.")
 
     @property
     def name(self) -> str:

@@ -1,7 +1,7 @@
 """A stage's outcome on disk: the kept rows, the rejected ones with their reasons, and a report; each file whole or not there."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,8 +39,19 @@ def beside(out: Path) -> tuple[Path, Path]:
     return out.with_name(f"{out.stem}.rejected{out.suffix}"), out.with_name(f"{out.stem}.report.json")
 
 
+def check_out(out: Path, sources: Sequence[Path | str]) -> None:
+    """Raise unless ``out`` can be written without loss: before the work, not after it.
+
+    Raises:
+        BadInput: neither Parquet nor JSON lines by its name, or one of the sources.
+    """
+    check_format(out)
+    if out.resolve() in {Path(source).resolve() for source in sources}:
+        raise BadInput(f"--out {out} is a file that is read, and would be overwritten; give another name.")
+
+
 def check_format(out: Path) -> None:
-    """Raise unless ``out`` is Parquet or JSON lines by its name: before the work, not after it.
+    """Raise unless ``out`` is Parquet or JSON lines by its name.
 
     Raises:
         BadInput: another suffix.

@@ -24,7 +24,7 @@ from germline.prompts.log_odds import LogOdds
 from germline.prompts.perplexity import Perplexity
 from germline.prompts.read import read_prompts
 from germline.prompts.rules import Rules
-from germline.prompts.write import Outcome, beside, check_format, write
+from germline.prompts.write import Outcome, beside, check_out, write
 from germline.verbs.arguments import print_json
 from germline.verbs.stages import act, usage_of
 
@@ -89,9 +89,9 @@ def clean(
         dry_run: print what it would take, and stop.
         json: print JSON.
     """
-    check_format(out)
+    check_out(out, sources)
     how = Cleaning(markup, tokenizer, max_tokens, min_words, near, leak)
-    table = read_prompts(sources, column, broken="mark")
+    table = read_prompts(sources, column, broken="mark", but=out)
     evaluation = evaluation_prompts(read_prompts(against)) if against else []
     if dry_run:
         embedded = len(table) + len(evaluation) if near is not None or against else 0
@@ -152,7 +152,7 @@ def judge(
         dry_run: print calls and tokens, and stop.
         json: print JSON.
     """
-    check_format(out)
+    check_out(out, sources)
     judging: Judge
     if by.startswith(("http://", "https://")):
         judging = Endpoint(by, model, concurrency, timeout, tries, schema=schema, key_variable=key_variable)
@@ -162,7 +162,7 @@ def judge(
         judging = LogOdds(Path(by), device, dtype, batch)
     else:
         raise BadInput(f"--by is http://ADDRESS/v1, a folder or .gguf file of a chat model, {' or '.join(OWN)}; {by!r} is none of these.")
-    table, folder = read_prompts(sources, column), cache_of(cache, out)
+    table, folder = read_prompts(sources, column, but=out), cache_of(cache, out)
     if dry_run:
         missing = unasked(table["prompt"].to_pylist(), judging, folder)
         cost = judging.cost(missing)
@@ -202,8 +202,8 @@ def diversify(
         dry_run: print what it would take, and stop.
         json: print JSON.
     """
-    check_format(out)
-    table = read_prompts(sources, column)
+    check_out(out, sources)
+    table = read_prompts(sources, column, but=out)
     if dry_run:
         enough(table["prompt"].to_pylist(), k)
         return say(json, {"prompts": len(table), "calls": 0, "tokens_in": characters(table) // 4, **cost_of(len(table), k, method)})
@@ -236,8 +236,8 @@ def rounds(
         dry_run: print the rounds, and write nothing.
         json: print JSON.
     """
-    check_format(out)
-    found = rounds_of_table(read_prompts(sources, column), rounds, size, seed)
+    check_out(out, sources)
+    found = rounds_of_table(read_prompts(sources, column, but=out), rounds, size, seed)
     say(json, found.report()) if dry_run else finish(found, out, json)
 
 
