@@ -127,7 +127,7 @@ def test_a_killed_judge_goes_on_without_asking_twice(tmp_path):
 def test_out_is_never_a_source_and_is_not_read_with_its_folder(tmp_path, capsys):
     crawl = tmp_path / "crawl.jsonl"
     crawl.write_text('{"prompt": "a red fox asleep"}\n')
-    assert main(["prompts", "clean", str(crawl), "--out", str(crawl)]) == 2
+    assert main(["prompts", "clean", str(crawl), "--out", str(crawl)]) == 1
     assert "is a file that is read, and would be overwritten" in capsys.readouterr().err
     assert crawl.read_text() == '{"prompt": "a red fox asleep"}\n'
     for _ in range(2):
