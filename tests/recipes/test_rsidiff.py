@@ -12,12 +12,14 @@ from germline import registry
 from germline.cli import main
 from germline.core.errors import BadInput
 from germline.data.emoji_files import GROUPS
+from germline.features import Pixels
 from germline.loop import Loop
 from germline.mixers import First, Given, Replace
 from germline.pipelines.opened import SHIPPED as SHIPPED_FOLDERS
 from germline.recipes.preference_setup import FirstRound, Scoring
 from germline.recipes.rsidiff import SHIPPED, embedded, rsidiff, sd3
 from germline.recipes.sft import embedded as sft
+from germline.scorers import Support, TrajectoryVariance
 from germline.selectors import Capped, Preference, Then, Top, Uniform, Voted
 
 pytest.importorskip("peft", reason="extra: t2i")
@@ -55,6 +57,15 @@ def test_scores_are_combined_as_the_flags_say():
     assert made == Preference(64, ("dual_encoder", "realness"), "thresholds", (2.0, 1.0), (0.2, 0.1), "quantiles", 2, True)
     with pytest.raises(BadInput, match="floors go with thresholds"):
         embedded(combine="thresholds")
+
+
+def test_what_tells_hallucinations_goes_by_name():
+    recipe = embedded(scorers=("trajectory_variance", "support:pixels", "support"))
+    variance, near, far = recipe.scorers
+    assert isinstance(variance, TrajectoryVariance)
+    assert variance.sampler == recipe.sampler
+    assert near == Support(Pixels())
+    assert isinstance(far, Support)
 
 
 def test_a_random_choice_obeys_the_cap_where_prompts_have_more_images_than_it():

@@ -257,3 +257,21 @@ def test_re_encoding_says_what_does_not_fit(folders):
         ReEncoded(4, folders["sd1"], size=16)(None, [0], context())
     with pytest.raises(BadInput, match="there is no folder"):
         ReEncoded(4, folders["sd1"] / "nowhere")
+
+
+@pytest.mark.parametrize(("kind", "scheduler"), [("sd1", "euler"), ("sd1", "dpmpp_2m"), ("sdxl", "euler"), ("sd3", "own")])
+def test_the_last_prediction_that_is_shown_is_the_image(kind, scheduler, folders):
+    """With these solvers the last step goes to x0_hat itself."""
+    base, seen = model(folders[kind]), {}
+
+    def see(rows, sigma, x0_hat):
+        for row, latents in zip(rows.tolist(), x0_hat, strict=True):
+            seen.setdefault(row, []).append((sigma, latents))
+
+    sampler = SamplePipeline(4, steps=3, scheduler=scheduler, guidance_scale=3.0, batch=2)
+    made = sampler.watched(base, [2, 1, 3], context(generation=1), see)
+    assert np.array_equal(made.images[:], sampler(base, [2, 1, 3], context(generation=1)).images[:])
+    assert list(seen) == [2, 1, 3]
+    assert all(sorted((sigma for sigma, _ in shown), reverse=True) == [sigma for sigma, _ in shown] for shown in seen.values())
+    last = decoded(base.base, torch.stack([shown[-1][1] for shown in seen.values()]).float())
+    assert np.abs(last.astype(int) - made.images[:]).max() <= 1

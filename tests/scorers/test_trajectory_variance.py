@@ -154,7 +154,7 @@ def test_faults_are_named(data):
         TrajectoryVariance(replace(sampler, steps=11, sigma_max=10))(samples, ctx)
     with pytest.raises(BadInput, match="1 predictions lie at noise levels up to 0.03, and it needs 2"):
         TrajectoryVariance(sampler, sigma_max=0.03)(samples, ctx)
-    with pytest.raises(BadInput, match="a DrawGaussian does not show its predictions; Denoised does"):
+    with pytest.raises(BadInput, match="a DrawGaussian does not show its predictions; Denoised and SamplePipeline do"):
         TrajectoryVariance(DrawGaussian(7))(samples, ctx)
     unknown = replace(samples, origin=np.stack([np.full(40, -2), np.arange(40)], axis=1), sources={-2: samples.sources[0]})
     with pytest.raises(BadInput, match="row 0 was not made by this chain"):

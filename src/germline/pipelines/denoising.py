@@ -30,6 +30,7 @@ def denoised(
     steps: int,
     start: Float32[Tensor, "n c h w"],
     generators: Sequence[torch.Generator],
+    see: Callable[[float, Tensor], None] | None = None,
 ) -> Float32[Tensor, "n c h w"]:
     """Return the latents of ``start``, standard normal noise, after ``steps`` steps, on the CPU.
 
@@ -43,6 +44,7 @@ def denoised(
         steps: of the scheduler.
         start: one row an image.
         generators: one a row, for schedulers that draw noise.
+        see: is shown sigma and x0_hat, latents, of every step.
 
     Raises:
         BadInput: the size of the image is not one that diffusers takes, or the schedule of the scale does not fit the noise levels.
@@ -51,7 +53,8 @@ def denoised(
     if height % MULTIPLE or width % MULTIPLE:
         raise BadInput(f"{WHO}: diffusers makes images whose sides are multiples of {MULTIPLE}, but {height} x {width} were asked for.")
     (name,) = (name for name, kind in KINDS.items() if kind == opened.kind)
-    guided = Guided(network, null, bound(scale, opened, scheduler) if isinstance(scale, GuidanceSchedule) else scale, opened.process)
+    w = bound(scale, opened, scheduler) if isinstance(scale, GuidanceSchedule) else scale
+    guided = Guided(network, null, w, opened.process, see)
     pipeline = getattr(imported(WHO, "diffusers", "t2i"), name)(**_parts(opened, guided), scheduler=scheduler)
     pipeline.set_progress_bar_config(disable=True)
     device = next(network.parameters()).device

@@ -28,13 +28,21 @@ class Guided(nn.Module):
         null: what is set against a prompt, one row, by the network's own names (``texts.told``).
         scale: w, or a function of sigma that returns it.
         process: what turns the network's timestep into sigma.
+        see: is shown sigma and x0_hat of every evaluation, guided.
     """
 
     dtype = torch.float32  # what a pipeline makes its latents and embeddings of
 
-    def __init__(self, network: nn.Module, null: Mapping[str, Tensor], scale: float | Callable[[float], float], process: Process) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        null: Mapping[str, Tensor],
+        scale: float | Callable[[float], float],
+        process: Process,
+        see: Callable[[float, Tensor], None] | None = None,
+    ) -> None:
         super().__init__()
-        self.network, self.null, self.scale, self.process = network, null, scale, process
+        self.network, self.null, self.scale, self.process, self.see = network, null, scale, process, see
 
     def __getattr__(self, name: str) -> object:  # type: ignore[override]
         """Return what a pipeline reads of a network beside its output: its configuration, its device."""
@@ -70,15 +78,28 @@ class Guided(nn.Module):
                 "Guidance: a network that was distilled to be told its scale, or is given more than a prompt, cannot be guided here."
             )
         t = timestep.reshape(-1)[0]
+        out = self._guided(x_t, t, encoder_hidden_states, pooled_projections, added_cond_kwargs)
+        if self.see is not None:
+            self.see(level(self.process, float(t)), self.process.x0_hat(out, x_t, t.expand(len(x_t))))
+        return (out,)
+
+    def _guided(
+        self,
+        x_t: Float[Tensor, "n c h w"],
+        t: Tensor,
+        encoder_hidden_states: Tensor | None,
+        pooled_projections: Tensor | None,
+        added_cond_kwargs: Mapping[str, Tensor] | None,
+    ) -> Float[Tensor, "n c h w"]:
         given = {"encoder_hidden_states": encoder_hidden_states, "pooled_projections": pooled_projections, **(added_cond_kwargs or {})}
         told = {name: rows for name, rows in given.items() if rows is not None}
         nothing = {name: self.null[name].to(x_t).expand(len(x_t), *rows.shape[1:]) for name, rows in told.items()}
         w = self.scale(level(self.process, float(t))) if callable(self.scale) else self.scale
         if w in (0, 1):
-            return (self._output(x_t, t, told if w else nothing),)
+            return self._output(x_t, t, told if w else nothing)
         both = {name: torch.cat([nothing[name], rows]) for name, rows in told.items()}
         unconditional, conditional = self._output(torch.cat([x_t, x_t]), t, both).chunk(2)
-        return (unconditional + w * (conditional - unconditional),)
+        return unconditional + w * (conditional - unconditional)
 
     def _output(self, x_t: Float[Tensor, "n c h w"], t: Tensor, told: Mapping[str, Tensor]) -> Float[Tensor, "n c h w"]:
         dtype = next(parameter.dtype for parameter in self.network.parameters() if parameter.is_floating_point())

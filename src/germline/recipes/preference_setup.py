@@ -2,21 +2,39 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, cast
 
 from germline.core.errors import BadInput
-from germline.core.protocols import Scorer, Selector
+from germline.core.protocols import Sampler, Scorer, Selector
 from germline.data.emoji_files import GROUPS
 from germline.data.rated import COLUMN
+from germline.diffusion.model import ClassModel
 from germline.features import EfficientNetLite0, MidBlock
+from germline.features.named import extractor
 from germline.mixers import Given, Replace
 from germline.pipelines.opened import place
 from germline.recipes.chain_setup import ChainSetup
 from germline.recipes.lsf import SIGMAS
-from germline.scorers import Confidence, Grouped
+from germline.scorers import Confidence, Grouped, Support, TrajectoryVariance
+from germline.scorers.absent import present
+from germline.scorers.trajectory_variance import Watched
 from germline.selectors import Capped, Farthest, Preference, Then, Top, Uniform, Voted
 
 Choose = Literal["preference", "random", "farthest", "lsf"]
+
+
+def named(name: str, sampler: Sampler[ClassModel]) -> Scorer:
+    """Return a scorer by name: also the two of hallucinations, of which one asks the run's own sampler and one the real rows.
+
+    Raises:
+        BadInput: there is no scorer or space of this name.
+    """
+    kind, _, space = name.partition(":")
+    if name == TrajectoryVariance.name:
+        return TrajectoryVariance(cast(Watched[ClassModel], sampler))
+    if kind == Support.name:
+        return Support(extractor(space) if space else EfficientNetLite0())
+    return present(name)
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,8 @@ from germline.data.emoji_files import ROUNDS
 from germline.diffusion.model import ClassModel
 from germline.features import VAELatents
 from germline.recipes.chain_setup import EMOJI, TEXT_TO_IMAGE, ChainSetup
-from germline.recipes.preference_setup import NONE_GIVEN, SCORING, Choose, FirstRound, Scoring
+from germline.recipes.preference_setup import NONE_GIVEN, SCORING, Choose, FirstRound, Scoring, named
 from germline.samplers import Rounds
-from germline.scorers.absent import present
 from germline.trainers import Import, TunePipeline
 from germline.weighters import DistributionWeight
 
@@ -72,7 +71,8 @@ def rsidiff(
     Args:
         n: prompts a round.
         kept: images that are trained on.
-        scorers: what is preferred: names, NAME:WEIGHTS, ratings:FILE of votes, an address, or module:function (see docs/scorers.md).
+        scorers: what is preferred: names, NAME:WEIGHTS, ratings:FILE of votes, support:SPACE or trajectory_variance (hallucinations), an
+            address, or module:function (see docs/scorers.md).
         choose: the best by the scorers; at random; or of the better half those that lie far from each other, or that a probe of the base
             puts most surely into their prompt's group (latent-space filtering; both are ours).
         combine: how scorers are combined: ranks or z-scores added, floors for each, or fronts that no image beats.
@@ -88,7 +88,8 @@ def rsidiff(
         first: your own images and votes in round 1.
         setup: pipeline, fine-tuning, sampler.
     """
-    told, each = tuple(present(name) for name in scorers), setup.images_a_prompt
+    sampler, each = rounds_of(setup.sampler(n), prompts, template), setup.images_a_prompt
+    told = tuple(named(name, sampler) for name in scorers)
     scaled, distance = weights.endswith("_scaled"), cast(Literal["mse", "l2"], weights.removesuffix("_scaled"))
     space, tune = VAELatents(setup.source(), setup.revision, setup.pixels, scaled), cast(TunePipeline, setup.trainer())
     best = scoring.preference(kept, tuple(one.name for one in told), combine, cap)
@@ -100,7 +101,7 @@ def rsidiff(
         weighters=() if weights == "none" else (DistributionWeight(space, beta, sigma2, distance),),
         selector=first.selector(kept, cap, scoring.chosen(choose, best, n * min(cap, each), each)),
         trainer=cast(Trainer[ClassModel], replace(tune, weight_norm=weight_norm)),
-        sampler=rounds_of(setup.sampler(n), prompts, template),
+        sampler=sampler,
     )
 
 

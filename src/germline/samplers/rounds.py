@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.json
 import pyarrow.parquet as pq
+from torch import Tensor
 
 from germline.core.context import Context
 from germline.core.errors import BadInput
@@ -63,6 +65,21 @@ class Rounds(Generic[Made]):
 
     def __call__(self, model: Made, rows: Rows, ctx: Context) -> Pool:
         """Return one image a row."""
+        return self.sampler(model, rows, self._asked(ctx))
+
+    def watched(self, model: Made, rows: Rows, ctx: Context, see: Callable[[np.ndarray, float, Tensor], None]) -> Pool:
+        """Return what a call returns, and show ``see`` the sampler's predictions on the way.
+
+        Raises:
+            BadInput: the sampler does not show them.
+        """
+        if not callable(watched := getattr(self.sampler, "watched", None)):
+            raise BadInput(f"Rounds: a {type(self.sampler).__name__} does not show its predictions; Denoised and SamplePipeline do.")
+        pool: Pool = watched(model, rows, self._asked(ctx), see)
+        return pool
+
+    def _asked(self, ctx: Context) -> Context:
+        """Return the context with the round's prompts in place of the real rows'."""
         need, real = math.ceil(self.n / self.images_a_prompt), ctx.data.real
         told = real.condition[ctx.generation * need :] if self.prompts is None else of_round(self.prompts, ctx.generation)
         if len(told) < need:
@@ -73,7 +90,7 @@ class Rounds(Generic[Made]):
             )
         texts = [str(prompt) if self.template is None else self.template.replace("{noun}", str(prompt)) for prompt in told[:need]]
         asked = replace(real.take(np.zeros(need, np.int64)), condition=np.array(texts))
-        return self.sampler(model, rows, replace(ctx, data=replace(ctx.data, real=asked)))
+        return replace(ctx, data=replace(ctx.data, real=asked))
 
 
 def of_round(path: Path, number: int) -> np.ndarray:

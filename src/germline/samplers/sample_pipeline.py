@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +28,7 @@ from germline.pipelines.texts import NULL, told
 from germline.pipelines.tuned import Tuned
 
 WHO = "SamplePipeline"
+See = Callable[[np.ndarray, float, Tensor], None]  # row numbers, sigma, x0_hat
 AGAIN = 3  # times that a blank image is drawn again
 
 
@@ -81,6 +83,10 @@ class SamplePipeline:
             BadInput: the data have no prompts, or images of another size than the sampler makes.
             GermlineError: an image is blank, or no number, at every attempt.
         """
+        return self.watched(model, rows, ctx, None)
+
+    def watched(self, model: Tuned, rows: Rows, ctx: Context, see: See | None) -> Pool:
+        """Return what a call returns, and show ``see`` every prediction on the way: row numbers, sigma, and their x0_hat, latents."""
         rows = np.asarray(rows, np.int64)
         prompts = self.prompts(rows, ctx)
         fitting(model.base.size if self.size is None else self.size, ctx, WHO)
@@ -89,7 +95,7 @@ class SamplePipeline:
         with threads(ctx.execution.threads):
             for number in range(AGAIN + 1):
                 attempt[left] = number
-                latents = self._latents(model, rows[left], prompts[left], number, ctx)
+                latents = self._latents(model, rows[left], prompts[left], number, ctx, see)
                 images[left] = decoded(model.base, latents.nan_to_num(0, 0, 0))
                 broken = ~torch.isfinite(latents).flatten(1).all(1).numpy()
                 bad = broken | blank(images[left])
@@ -142,7 +148,9 @@ class SamplePipeline:
         prompts: np.ndarray = real[rows // self.images_a_prompt % len(real)]
         return prompts
 
-    def _latents(self, model: Tuned, rows: np.ndarray, prompts: np.ndarray, attempt: int, ctx: Context) -> Float32[Tensor, "n c h w"]:
+    def _latents(
+        self, model: Tuned, rows: np.ndarray, prompts: np.ndarray, attempt: int, ctx: Context, see: See | None
+    ) -> Float32[Tensor, "n c h w"]:
         base, side = model.base, model.base.size if self.size is None else self.size
         texts = told(base, [*map(str, prompts), self.negative_prompt], side)
         network = model.network(best(), ctx.execution.precision if self.precision == "auto" else self.precision)
@@ -153,7 +161,8 @@ class SamplePipeline:
             seeds = [int(ctx.rng("sample/scheduler", int(row), attempt).integers(1 << 62)) for row in rows[part]]
             streams = [torch.Generator().manual_seed(seed) for seed in seeds]
             rows_told, null = ({name: values[which] for name, values in texts.items()} for which in (part, slice(-1, None)))
-            out.append(denoised(base, network, method, rows_told, null, self.guidance_scale, self.steps, noise, streams))
+            shown = None if see is None else partial(see, rows[part])
+            out.append(denoised(base, network, method, rows_told, null, self.guidance_scale, self.steps, noise, streams, shown))
         if any(not torch.equal(a, b) for a, b in zip(before, global_streams(), strict=True)):
             raise BadInput(
                 f"{WHO}: the {type(method).__name__} draws noise from a global stream, not from a row's seed; name another scheduler."

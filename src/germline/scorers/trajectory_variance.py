@@ -34,16 +34,16 @@ class Watched(Protocol[Made]):
 class TrajectoryVariance(Generic[Made]):
     """Minus the variance of x0_hat over the last part of a row's own trajectory: 0 where the prediction never changes, else below.
 
-    The mean over pixels, in [-1, 1], of the variance over the evaluations at noise levels up to ``sigma_max``. The trajectory is run
-    again from the row's place in the seed, by the model and the sampler that made it; that the same image comes out is checked. A
-    real row was not made and has no trajectory: it gets 0, so no threshold ever leaves a real row out.
+    The mean over pixels in [-1, 1], or over a pipeline's latents, of the variance over the evaluations at noise levels up to
+    ``sigma_max``. The trajectory is run again from the row's place in the seed, by the model and the sampler that made it; that the same
+    image comes out is checked. A real row was not made and has no trajectory: it gets 0, so no threshold ever leaves a real row out.
 
     Source: Aithal et al., "Understanding Hallucinations in Diffusion Models through Mode Interpolation", arXiv 2406.09358: high
     variance of the predicted x0 in the final steps tells hallucinations. The part of the trajectory, as a noise level, and what real
     rows get are ours.
 
     Attributes:
-        sampler: the run's own, such as Denoised.
+        sampler: the run's own, such as Denoised, SamplePipeline, or Rounds of one.
         sigma_max: the largest noise level that counts; over the whole trajectory every row has much variance, and the score says nothing.
 
     Raises:
@@ -58,7 +58,9 @@ class TrajectoryVariance(Generic[Made]):
     def __call__(self, pool: Pool, ctx: Context) -> Float64[np.ndarray, " n"]:
         """Return one number a row, at most 0."""
         if not callable(getattr(self.sampler, "watched", None)):
-            raise BadInput(f"TrajectoryVariance: a {type(self.sampler).__name__} does not show its predictions; Denoised does.")
+            raise BadInput(
+                f"TrajectoryVariance: a {type(self.sampler).__name__} does not show its predictions; Denoised and SamplePipeline do."
+            )
         out = np.zeros(len(pool))
         for generation in np.unique(pool.generation).tolist():
             here = np.flatnonzero(pool.generation == generation)
@@ -90,21 +92,26 @@ class TrajectoryVariance(Generic[Made]):
         return np.array([scores[pair] for pair in pairs])
 
     def _variance(self, model: Made, rows: np.ndarray, images: np.ndarray, ctx: Context) -> Float64[np.ndarray, " n"]:
-        count, mean, squares = 0, torch.zeros(()), torch.zeros(())
+        count, mean, squares = torch.zeros(len(rows), 1), torch.zeros(()), torch.zeros(())
 
-        def see(_: np.ndarray, sigma: float, x0_hat: Tensor) -> None:
-            nonlocal count, mean, squares  # one pass, after Welford: all predictions at once would not fit
-            if sigma <= self.sigma_max:
-                x = x0_hat.double().cpu()
-                count += 1
-                away = x - mean
-                mean = mean + away / count
-                squares = squares + away * (x - mean)
+        def see(numbers: np.ndarray, sigma: float, x0_hat: Tensor) -> None:
+            nonlocal mean, squares  # one pass, after Welford: all predictions at once would not fit
+            x = x0_hat.double().cpu().flatten(1)
+            if not mean.ndim:
+                mean, squares = torch.zeros(2, len(rows), x.shape[1], dtype=torch.float64)
+            at = torch.from_numpy(np.searchsorted(rows, numbers))
+            if sigma > self.sigma_max:  # also where a blank image is drawn again: the attempt that was kept counts
+                count[at], mean[at], squares[at] = 0, 0, 0
+                return
+            count[at] += 1
+            away = x - mean[at]
+            mean[at] += away / count[at]
+            squares[at] += away * (x - mean[at])
 
         again = self.sampler.watched(model, rows, ctx, see).images[:]
-        if count < 2:
+        if (fewest := int(count.min())) < 2:
             raise BadInput(
-                f"TrajectoryVariance: {count} predictions lie at noise levels up to {self.sigma_max:g}, and it needs 2; raise sigma_max."
+                f"TrajectoryVariance: {fewest} predictions lie at noise levels up to {self.sigma_max:g}, and it needs 2; raise sigma_max."
             )
         far = np.abs(again.astype(np.int16) - images) > LEVELS
         if far.mean() > 0.01:
@@ -113,5 +120,5 @@ class TrajectoryVariance(Generic[Made]):
                 f"TrajectoryVariance: made again, row {bad} of generation {ctx.generation} is another image;"
                 " give the very sampler that made it."
             )
-        out: np.ndarray = (squares / count).flatten(1).mean(1).numpy()
+        out: np.ndarray = (squares / count).mean(1).numpy()
         return out
