@@ -81,7 +81,10 @@ def flags_of(name: str, preset: str) -> type:
     hints, chosen = get_type_hints(function), registry.defaults(name, preset)
     own = [(key, hints[key], field(default=value)) for key, value in chosen.items()]
     data = made_for(chosen, preset)
-    shared = [("run", RunFlags, field(default=RunFlags(preset=preset))), ("real_images", DataFlags, field(default=data))]
+    shared = [
+        ("run", RunFlags, field(default=RunFlags(generations=registry.generations(name, preset), preset=preset))),
+        ("real_images", DataFlags, field(default=data)),
+    ]
     flags = make_dataclass(name.replace("-", "_"), [*own, *shared], frozen=True)
     flags.__doc__ = (inspect.getdoc(function) or "").replace("Args:", "Attributes:")
     return flags

@@ -102,9 +102,10 @@ class Loop(Generic[M]):
 
         Raises:
             RunConflict: another process works on this run.
-            BadInput: a number below 0, or a part returned something unusable; the message names the part.
+            BadInput: a number below 0, too few prompts for so many, or a part returned something unusable; the message names the part.
         """
         refuse_fewer_than_none(generations)
+        self.recipe.enough(generations, self.data)
         group = processes()
         if group.rank:
             return self._follow(group)

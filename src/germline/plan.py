@@ -70,6 +70,7 @@ def plan(arms: Sequence[Arm[M]], data: Splits, generations: int, processes: int 
     bases: dict[str, Cost] = {}  # one for all arms and seeds
     longest, rows, known = 0.0, 0, True
     for arm in arms:
+        arm.recipe.enough(generations, data)
         kind = digest.of_json([digest.describe(part) for part in (arm.recipe.founder, arm.recipe.trainer, arm.recipe.sampler)])
         if kind not in timed:
             timed[kind] = rates(arm.recipe, data)

@@ -281,6 +281,12 @@ def defaults(name: str, preset: str) -> dict[str, object]:
     return {**{key: parameter.default for key, parameter in signature.parameters.items()}, **chosen.keywords}
 
 
+def generations(name: str, preset: str) -> int:
+    """Return the generations of a preset: what ``GENERATIONS`` in the recipe's file says, else 5."""
+    stated: dict[str, int] = getattr(sys.modules[function_of(name).__module__], "GENERATIONS", {})
+    return stated.get(preset, 5)
+
+
 def _mapping(value: Json) -> dict[str, Json]:
     assert isinstance(value, dict)
     return value

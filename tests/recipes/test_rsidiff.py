@@ -21,6 +21,8 @@ from germline.recipes.rsidiff import SHIPPED, embedded, rsidiff, sd3
 from germline.recipes.sft import embedded as sft
 from germline.scorers import Support, TrajectoryVariance
 from germline.selectors import Capped, Preference, Then, Top, Uniform, Voted
+from germline.verbs import study
+from germline.verbs.study import StudyData
 
 pytest.importorskip("peft", reason="extra: t2i")
 
@@ -57,6 +59,23 @@ def test_scores_are_combined_as_the_flags_say():
     assert made == Preference(64, ("dual_encoder", "realness"), "thresholds", (2.0, 1.0), (0.2, 0.1), "quantiles", 2, True)
     with pytest.raises(BadInput, match="floors go with thresholds"):
         embedded(combine="thresholds")
+
+
+def test_a_template_is_filled_with_captions_and_not_with_whole_prompts():
+    assert embedded(template="a photo of {noun}").sampler.prompts is None
+    assert embedded().sampler.prompts is not None
+
+
+def test_presets_say_how_many_rounds_and_what_data_they_are_made_for():
+    assert [registry.generations("rsidiff", preset) for preset in ("sd14", "sd3", "embedded")] == [8, 3, 5]
+    assert [registry.generations("sft", preset) for preset in ("sd14", "paper")] == [8, 1]
+    assert study.data_of("rsidiff", "embedded", StudyData()).data == "emoji"
+
+
+def test_more_than_is_on_offer_cannot_be_kept():
+    with pytest.raises(BadInput, match="--kept 8 is more than the 6 images that are on offer"):
+        embedded(n=6, kept=8)
+    assert embedded(n=6, kept=8, cap=2).selector.n == 8
 
 
 def test_what_tells_hallucinations_goes_by_name():

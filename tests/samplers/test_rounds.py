@@ -1,5 +1,6 @@
 """Prompts by round: those of the file or of the real rows, each in one generation only, and told when they run out."""
 
+import json
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -8,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from germline.cli import main
 from germline.core.context import Context
 from germline.core.errors import BadInput
 from germline.core.pool import Pool
@@ -75,3 +77,13 @@ def test_bad_files_and_templates_are_told(ctx, tmp_path):
         drawn(Rounds(Says(), file), ctx, 0)
     with pytest.raises(BadInput, match="has no {noun}"):
         Rounds(Says(), template="a photo")
+
+
+def test_too_few_rounds_are_refused_before_anything_is_made(tmp_path, capsys):
+    rounds = tmp_path / "rounds.jsonl"
+    rounds.write_text("".join(json.dumps({"prompt": f"a cat {i}", "round": i % 2}) + "\n" for i in range(8)))
+    asked = ["run", "rsidiff", "--n", "4", "--kept", "4", "--prompts", str(rounds), "--out", str(tmp_path / "run")]
+    for more in (["--generations", "2"], ["--generations", "2", "--dry-run"]):
+        assert main([*asked, *more]) == 1
+        assert "generation 2 draws 4 prompts, but" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

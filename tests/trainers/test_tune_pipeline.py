@@ -542,7 +542,7 @@ def test_errors_say_what_to_do(small, folders, ctx, monkeypatch, tmp_path):
         replace(small, accumulate=5)
     with pytest.raises(BadInput, match="there is no folder .*gone"):
         replace(small, base=tmp_path / "gone")
-    with pytest.raises(BadInput, match="needs conditions that are prompts, but got int64 such as"):
+    with pytest.raises(BadInput, match="needs prompts, but the conditions are int64 such as .* --data FOLDER"):
         small(Pool.of(IMAGES), None, ctx)
     with pytest.raises(BadInput, match="no row with a finite log-weight"):
         small(POOL.weighed(np.full(4, -np.inf)), None, ctx)

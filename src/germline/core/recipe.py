@@ -1,9 +1,11 @@
 """What a run does: one part of each kind."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Generic, Self, TypeVar
 
 from germline.core.protocols import Mixer, Sampler, Scorer, Selector, Trainer, Weighter
+from germline.core.splits import Splits
 
 M = TypeVar("M")
 
@@ -22,11 +24,30 @@ class Recipe(Generic[M]):
     source: str = ""
 
     def ready(self) -> Self:
-        """Return the recipe, if its scorers can score: said before a training, not after it.
+        """Return the recipe, if its parts, and theirs, have what they need: said before a training, not after it.
 
         Raises:
-            BadInput: one cannot, and why.
+            GermlineError: one has not, and why.
         """
-        for scorer in self.scorers:
-            getattr(scorer, "ready", lambda: None)()
+        for field in fields(self):
+            for part in _within(getattr(self, field.name)):
+                getattr(part, "ready", lambda: None)()
         return self
+
+    def enough(self, generations: int, data: Splits) -> None:
+        """Do nothing, if the sampler can draw generations 0 to ``generations``: said before the first, not before the last.
+
+        Raises:
+            BadInput: it cannot, and why.
+        """
+        getattr(self.sampler, "enough", lambda generations, data: None)(generations, data)
+
+
+def _within(part: object) -> Iterator[object]:
+    yield part
+    if isinstance(part, tuple):
+        for one in part:
+            yield from _within(one)
+    elif is_dataclass(part) and not isinstance(part, type):
+        for field in fields(part):
+            yield from _within(getattr(part, field.name))

@@ -43,6 +43,10 @@ class EfficientNetLite0:
 
     name: ClassVar[str] = "efficientnet-lite0"
 
+    def ready(self) -> None:
+        """Open the network, which raises if its packages are not installed."""
+        _network()
+
     def __call__(self, pool: Pool, ctx: Context) -> Float32[np.ndarray, "n 1280"]:
         """Return (n, 1280) float32."""
         with threads(1), torch.inference_mode():

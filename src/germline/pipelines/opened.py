@@ -256,7 +256,8 @@ def _downloaded(name: str, revision: str | None) -> Path:
         return Path(hub.snapshot_download(name, revision=revision, allow_patterns=patterns, ignore_patterns=["*/*.*.safetensors"]))
     except (OSError, ValueError) as error:
         raise BadInput(
-            f"{WHO}: {name!r} is neither a folder here nor a pipeline that the hub gives ({reason(error)}). Give a folder with it."
+            f"{WHO}: {name!r} is neither a folder here nor a pipeline that the hub gives ({reason(error)}). Give a folder with it:"
+            " --model FOLDER."
         ) from error
 
 

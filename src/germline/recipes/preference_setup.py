@@ -65,8 +65,13 @@ class Scoring:
         """Return the selector: the best; any; or of the better half those far apart, or those most surely of their own group.
 
         Raises:
-            BadInput: nothing is left to choose of the better half.
+            BadInput: fewer rows are on offer than are to be kept, or nothing is left to choose of the better half.
         """
+        if best.n > offered and not self.allow_fewer:
+            raise BadInput(
+                f"--kept {best.n} is more than the {offered} images that are on offer (prompts, times --cap of each); give a smaller"
+                " --kept, more prompts with --n, a larger --cap, or --allow-fewer."
+            )
         cap = images_a_prompt if best.cap is None else best.cap
         if choose == "random":  # a draw of which a cap leaves nothing out is the plain one
             return Uniform(best.n) if images_a_prompt <= cap else Capped(Uniform(best.n), cap)

@@ -42,6 +42,7 @@ SHIPPED = replace(
     images_a_prompt=8,
     condition_drop=0.15,
 )
+GENERATIONS = {"sd14": 8, "sd3": 3}  # the paper's rounds
 PAPER_SCORERS = ("clip", "aesthetic_v2", "hps_v2")
 
 
@@ -83,7 +84,7 @@ def rsidiff(
         sigma2: beyond it, the distance in which the weight falls by e.
         weight_norm: divide the weighted loss by the number of rows (the paper), or scale the weights to a mean of 1.
         prompts: a file of germline prompts rounds; "emoji" is shipped; else the captions of the real rows, in their order.
-        template: what each prompt is put into in place of {noun}.
+        template: what each prompt is put into in place of {noun}; with it, those that are shipped give way to the captions.
         scoring: how scores are combined.
         first: your own images and votes in round 1.
         setup: pipeline, fine-tuning, sampler.
@@ -107,6 +108,8 @@ def rsidiff(
 
 def rounds_of(sampler: Sampler[ClassModel], prompts: str | None, template: str | None = None) -> Rounds[ClassModel]:
     """Return the sampler of new prompts in every generation."""
+    if prompts == "emoji" and template is not None:
+        prompts = None  # those that are shipped are whole prompts; the captions of the real rows are nouns
     file = None if prompts is None else ROUNDS if prompts == "emoji" else Path(prompts).expanduser()
     return Rounds(sampler, file, template)
 

@@ -17,7 +17,7 @@ def sft(n: int = 5_000, prompts: str | None = None, setup: ChainSetup = SD14) ->
     """SFT: the base, fine-tuned on all images that it made of the first round's prompts; none is chosen, all count alike.
 
     Each generation goes on where the last one ended, on the same images, so that as many rows are seen as RSIDiff sees by that round
-    (ours: the control at equal budget). The paper trains once, 500 passes over 5,000 images: --preset paper, --generations 1.
+    (ours: the control at equal budget). The paper trains once, 500 passes over 5,000 images: --preset paper.
 
     Args:
         n: prompts a round; what is trained on are the images of the first.
@@ -33,6 +33,7 @@ def sft(n: int = 5_000, prompts: str | None = None, setup: ChainSetup = SD14) ->
     )
 
 
+GENERATIONS = {"sd14": 8, "paper": 1}
 embedded = partial(sft, n=64, prompts="emoji", setup=SHIPPED)
 sd14 = partial(sft)  # as many rows a round as RSIDiff sees
 paper = partial(sft, setup=replace(SD14, images=2_500_000))  # batch and rate are RSIDiff's, since the paper gives none

@@ -18,6 +18,7 @@ from germline.core.context import Context
 from germline.core.errors import BadInput
 from germline.core.pool import Pool, Rows
 from germline.core.protocols import Sampler
+from germline.core.splits import Splits
 
 Made = TypeVar("Made", contravariant=True)
 
@@ -78,18 +79,31 @@ class Rounds(Generic[Made]):
         pool: Pool = watched(model, rows, self._asked(ctx), see)
         return pool
 
-    def _asked(self, ctx: Context) -> Context:
-        """Return the context with the round's prompts in place of the real rows'."""
-        need, real = math.ceil(self.n / self.images_a_prompt), ctx.data.real
-        told = real.condition[ctx.generation * need :] if self.prompts is None else of_round(self.prompts, ctx.generation)
+    def enough(self, generations: int, data: Splits) -> None:
+        """Do nothing, if there are prompts for generations 0 to ``generations``.
+
+        Raises:
+            BadInput: one has too few.
+        """
+        for number in range(generations + 1):
+            self._told(number, data)
+
+    def _told(self, generation: int, data: Splits) -> np.ndarray:
+        need = math.ceil(self.n / self.images_a_prompt)
+        told = data.real.condition[generation * need :] if self.prompts is None else of_round(self.prompts, generation)
         if len(told) < need:
             where = "the data's real rows" if self.prompts is None else str(self.prompts)
             raise BadInput(
-                f"Rounds: generation {ctx.generation} draws {need} prompts, but {where} have {len(told)} left for it; give more prompts, or"
-                " fewer generations or rows."
+                f"Rounds: generation {generation} draws {need} prompts, but {where} have {len(told)} left for it; give more prompts, with a"
+                f" round for generation 0 (germline prompts rounds --rounds {generation + 1} or more), or fewer generations or rows."
             )
-        texts = [str(prompt) if self.template is None else self.template.replace("{noun}", str(prompt)) for prompt in told[:need]]
-        asked = replace(real.take(np.zeros(need, np.int64)), condition=np.array(texts))
+        return told[:need]
+
+    def _asked(self, ctx: Context) -> Context:
+        """Return the context with the round's prompts in place of the real rows'."""
+        told, real = self._told(ctx.generation, ctx.data), ctx.data.real
+        texts = [str(prompt) if self.template is None else self.template.replace("{noun}", str(prompt)) for prompt in told]
+        asked = replace(real.take(np.zeros(len(texts), np.int64)), condition=np.array(texts))
         return replace(ctx, data=replace(ctx.data, real=asked))
 
 

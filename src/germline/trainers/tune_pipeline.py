@@ -291,6 +291,7 @@ def _check(data: Pool) -> None:
         raise BadInput(f"{WHO} was given no row with a finite log-weight; look at what the mixer offers and the weighters return.")
     if not np.issubdtype(data.condition.dtype, np.str_):
         raise BadInput(
-            f"{WHO} needs conditions that are prompts, but got {data.condition.dtype} such as {data.condition[0]!r};"
-            " give a data set with captions, or use TrainDenoiser for classes."
+            f"{WHO} needs prompts, but the conditions are {data.condition.dtype} such as {data.condition[0]!r}. Give captioned pictures:"
+            " --data FOLDER, with metadata.jsonl (file_name and text) or a .txt beside each. They are measured against also where no real"
+            " row is trained on. For classes there is TrainDenoiser."
         )

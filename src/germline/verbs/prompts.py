@@ -33,8 +33,8 @@ OWN: dict[str, Callable[[], Judge]] = {"rules": Rules, "smollm2": Perplexity}
 EXAMPLES = (
     "germline prompts clean crawl.jsonl --near 0.95 --against parti --out clean.parquet",
     "germline prompts judge clean.parquet --by http://127.0.0.1:8000/v1 --model llama-3-8b-instruct --out judged.parquet",
-    "germline prompts diversify judged.parquet --k 40000 --out diverse.parquet",
-    "germline prompts rounds diverse.parquet --rounds 8 --size 5000 --out rounds.parquet",
+    "germline prompts diversify judged.parquet --k 45000 --out diverse.parquet",
+    "germline prompts rounds diverse.parquet --rounds 9 --size 5000 --out rounds.parquet",
 )
 
 
@@ -186,7 +186,7 @@ def diversify(
     """Choose k prompts that differ: k-means on their embeddings, and the prompt closest to each centre.
 
     Examples:
-      germline prompts diversify judged.parquet --k 40000 --out diverse.parquet
+      germline prompts diversify judged.parquet --k 45000 --out diverse.parquet
       germline prompts diversify judged.parquet --k 500 --embedding models/stable-diffusion-v1-4 --out diverse.jsonl
 
     Args:
@@ -214,7 +214,7 @@ def diversify(
 def rounds(
     sources: Sources,
     out: Path,
-    rounds: int = 8,
+    rounds: int = 9,
     size: int | None = None,
     seed: int = 0,
     column: str | None = None,
@@ -224,12 +224,12 @@ def rounds(
     """Deal prompts out to rounds: disjoint slices, drawn once by seed, in a column of their own.
 
     Examples:
-      germline prompts rounds diverse.parquet --rounds 8 --size 5000 --out rounds.parquet
+      germline prompts rounds diverse.parquet --rounds 9 --size 5000 --out rounds.parquet
 
     Args:
         sources: files of prompts.
         out: the prompts with their round, .parquet or .jsonl.
-        rounds: how many rounds.
+        rounds: how many rounds: one more than the generations that are trained, for generation 0.
         size: prompts a round; as many as there are when not given.
         seed: of the draw.
         column: the column of prompts, where it has a name of its own.

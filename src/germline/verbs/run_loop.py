@@ -50,6 +50,7 @@ def go(arguments: Sequence[str]) -> None:
         if group.count > 1:
             raise BadInput("--dry-run times steps of one process; ask for it without torchrun.")
         return dry_run(given, recipe, data)
+    recipe.enough(flags.generations, data)  # before a folder is made
     metrics = registry.metrics_for(data, recipe, [scorer_of(name) for name in flags.held_out])
     if WORD in flags.stop_on:
         refuse_blind(recipe, metrics)  # before a folder is made
@@ -135,6 +136,7 @@ def _go_on(path: Path) -> None:
 def dry_run(given: Parsed, recipe: Recipe[ClassModel], data: Splits) -> None:
     """Print what a run would do and cost."""
     names: Json = {"kwargs": plain(given.kwargs)}
+    recipe.enough(given.run.generations, data)
     parts, cost = digest.describe(recipe), estimate(recipe, data, given.run.generations)
     if given.run.json:
         guidance = effective(parts, names)

@@ -77,7 +77,7 @@ def study(
     if seeds < 1:
         raise BadInput(f"--seeds must be at least 1, but is {seeds}.")
     refuse_fewer_than_none(generations)
-    flags = data_of(name, real_images)
+    flags = data_of(name, preset, real_images)
     folder = out or FOLDER / name.rsplit(":", 1)[-1]
     arms, flags = arms_of(name, sweep, preset, folder, seeds, flags)
     for wanted in (*only, *([against] if against else [])):
@@ -103,8 +103,11 @@ def study(
         print(f"{folder}: {len(arms)} runs finished. Look at them: germline report {folder}")
 
 
-def data_of(name: str, given: StudyData) -> DataFlags:
-    """Return which real images are meant: those named, else the study's own."""
+def data_of(name: str, preset: str, given: StudyData) -> DataFlags:
+    """Return which real images are meant: those named, else the study's own, or those that the recipe's preset is made for."""
+    from germline.flags import made_for
+
     known = registry.study_names()
-    own = known[name].data if name in known else DataFlags().data
+    preset_is = made_for(registry.defaults(name, preset), preset) if registry.is_recipe(name) else DataFlags()
+    own = known[name].data if name in known else preset_is.data
     return DataFlags(**{**vars(given), "data": own if given.data == OWN else given.data})

@@ -150,7 +150,7 @@ def calibrated(
         if sigma2 <= 0:
             raise BadInput(
                 f"DistributionWeight: no distance of {len(distances)} lies between beta ({beta:g}) and the quantile {tail}, so sigma2"
-                " cannot be told; give it, lower keep, or sample more rows."
+                " cannot be told; sample more rows, or give --beta and --sigma2."
             )
     return beta, sigma2
 
