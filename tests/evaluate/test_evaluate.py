@@ -235,10 +235,35 @@ def test_the_verb_says_what_it_will_take_and_writes_nothing(run, base, asked, tm
     flags = [base, "--prompts", asked, "--images-a-prompt", 3, "--by", f"{__name__}:bright", "--steps", 2, "--out", out]
     assert ask(monkeypatch, run, *flags, "--dry-run", "--json") == 0
     said = json.loads(capsys.readouterr().out)
-    assert said == {"prompts": 12, "images": 108, "left": 108, "evaluations": 108 * 4, "scores": 108, "bytes": 108 * 3 * SIDE**2}
+    amounts = {"prompts": 12, "images": 108, "left": 108, "evaluations": 108 * 4, "scores": 108, "bytes": 108 * 3 * SIDE**2}
+    assert said == {"models": ["tuned-000", "tuned-001", "sd1-000"], "scorers": ["bright"], **amounts}
     assert ask(monkeypatch, run, *flags, "--dry-run") == 0
-    assert "3 models, 12 prompts: 108 images, of which 108 are to be drawn with 432" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    for line in (
+        "Models: 3, tuned-000",
+        "Prompts: 12 of ",
+        "Images: 108 in all, 0 MB; 108 are to be drawn with 432",
+        "Scorers: bright: 108 scores",
+    ):
+        assert line in text
     assert not out.exists()
+    assert ask(monkeypatch, run, *flags, "--dry-run", "--json", "--generations", "last") == 0
+    assert json.loads(capsys.readouterr().out)["models"] == ["tuned-000", "tuned-001", "sd1-000"]
+
+
+def test_emoji_are_scored_by_what_is_shipped_where_no_scorer_is_named(run, base, asked, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("germline.verbs.evaluate.there", lambda: ())
+    of_emoji = replace(run, data=replace(run.data, name="emoji"))
+    flags = ["--prompts", asked, "--images-a-prompt", 1, "--out", tmp_path / "eval", "--dry-run"]
+    for given, more, scorers in ((of_emoji, [], 2), (of_emoji, ["emoji"], 2), (of_emoji, [base], 0), (run, [], 0)):
+        assert ask(monkeypatch, given, *more, *flags) == 0
+        text = capsys.readouterr().out
+        told = (
+            "dual_encoder, dual_encoder_held_out: "
+            if scorers
+            else "none, the hub left no scorer's weights here; name scorers, such as --by clip"
+        )
+        assert f"Scorers: {told}" in text
 
 
 def test_the_verb_draws_scores_and_shows(run, base, asked, tmp_path, monkeypatch, capsys):

@@ -23,6 +23,10 @@ class Run:
         arm = self.name.removesuffix(f"-seed{self.seed}")
         return {"parts": arm, "data": self.data, "names": {"study": "none", "arm": arm}}
 
+    @property
+    def splits(self):
+        return self.data.partition("+")[0]
+
 
 def runs(arms: dict[str, np.ndarray], n: int = 100, **fields) -> list[Run]:
     """One run an arm and seed; ``arms`` holds (seeds, generations) values of FD."""
@@ -93,6 +97,13 @@ def test_the_reference_is_the_control_else_the_first_else_what_was_asked_for():
 def test_runs_on_two_data_sets_are_refused():
     with pytest.raises(BadInput, match="different data sets"):
         compare(runs(ARMS) + runs(ARMS, data="mnist"))
+
+
+def test_runs_that_were_given_other_pools_are_arms_of_one_data_set():
+    found = compare(
+        runs({"real-only": ARMS["real-only"]}) + [run for pool in "ab" for run in runs({"noise": ARMS["noise"]}, data=f"digits+{pool}")]
+    )
+    assert [len(arm.seeds) for arm in found[0].arms] == [5, 5, 5]
 
 
 def test_nothing_measured_is_nothing_to_compare():

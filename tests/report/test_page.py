@@ -8,7 +8,8 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -19,10 +20,10 @@ from conftest import gaussian_recipe, gaussian_splits
 from germline.core.errors import BadInput
 from germline.core.generation import column_of
 from germline.core.measurement import Measurement
-from germline.core.pool import Pool
+from germline.core.pool import GIVEN, Pool
 from germline.loop import Loop
 from germline.measure import measure
-from germline.mixers import Accumulate, RealOnly, Replace
+from germline.mixers import Accumulate, Given, RealOnly, Replace
 from germline.report import tables
 from germline.report.arms import groups
 from germline.report.composition import compositions
@@ -33,9 +34,11 @@ from germline.report.origins import counts
 from germline.report.page import write_page
 from germline.report.pictures import small
 from germline.report.rendered import short
-from germline.report.spent import Spent
+from germline.report.spent import Spent, spent
 from germline.report.statement import statement
 from germline.report.text import number, ratio
+from germline.selectors import Uniform
+from germline.trainers.gaussian import FitGaussian
 
 NAMES = ("replace <b>& co</b>", "accumulate", "real-only")
 MIXERS = (Replace(), Accumulate(), RealOnly())
@@ -289,6 +292,50 @@ def test_one_generation_without_metrics_and_two_data_sets(tmp_path, data):
     assert "Nothing was measured yet" in text
     assert "runs on 2 data sets" in text
     assert text.count("<article") == 2
+
+
+def test_an_arm_that_was_given_a_pool_is_on_the_same_data_set_and_other_pools_are_other_arms(tmp_path, data):
+    rng, runs = np.random.default_rng(3), make(tmp_path / "plain", data, mixers=MIXERS[:1], names=("plain",), generations=1)
+    for seed, name in enumerate("ab"):
+        pool = Pool.of(rng.integers(0, 256, (8, 6, 6, 1), np.uint8), np.arange(8) % 2, GIVEN)
+        beside = replace(data, given=pool)
+        loop = Loop.at(tmp_path / name, gaussian_recipe(20, Given(Replace()), selector=Uniform(6)), beside, seed=seed)
+        for generation in loop.run(1):
+            measure(generation, beside, [])
+        runs.append((name, loop.chain, beside))
+    (found,) = groups(runs)
+    assert sorted(arm.name for arm in found.arms) == ["a", "b", "plain"]
+    write_page(runs, tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text()
+    assert "data sets. Their numbers cannot be compared" not in text
+    assert "6 rows, 0 % real, 100 % of the given pool" in text
+
+
+@dataclass(frozen=True)
+class Imported(FitGaussian):
+    """A founder that trains on nothing, as that of a pretrained pipeline."""
+
+    images: ClassVar[int] = 0
+
+
+def test_a_pretrained_generation_0_was_trained_on_nothing_here(tmp_path, data):
+    for number_, mixer in enumerate((Replace(), RealOnly())):
+        loop = Loop.at(tmp_path / str(number_), replace(gaussian_recipe(20, mixer), founder=Imported()), data)
+        for generation in loop.run(1):
+            measure(generation, data, [Spread()])
+        (arm,) = groups([("run", loop.chain, data)])[0].arms
+        (composed,) = compositions(groups([("run", loop.chain, data)])[0])
+        assert "real (generation 0: pretrained, trained on nothing here)" in composed.text
+        assert [sum(layer[g] for layer in composed.shares.values()) for g in (0, 1)] == [0, 100]
+        assert arm.control == (mixer == RealOnly())
+        assert spent(loop.recipe, loop.chain, data).real_rows == (20 if arm.control else 0)
+    alone = Loop.at(tmp_path / "alone", replace(gaussian_recipe(20), founder=Imported()), data)
+    list(alone.run(0))
+    write_page([("alone", alone.chain, data)], tmp_path / "page.html")
+    text = own((tmp_path / "page.html").read_text())
+    assert "last training set: none: pretrained, trained on nothing here" in text
+    assert "generation 0, pretrained: not trained on these" in text
+    assert "20 rows" not in text
 
 
 def test_a_metric_that_never_moves_becomes_a_sentence(tmp_path, data):

@@ -9,12 +9,16 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from conftest import gaussian_recipe
+from germline.chain import fork
 from germline.core import digest
 from germline.core.context import Context
 from germline.core.errors import BadInput
 from germline.core.pool import Pool
 from germline.core.scores import pair_of
+from germline.loop import Loop
 from germline.scorers import Function, Ratings
+from germline.selectors import Preference
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 5, 4, 3), dtype=np.uint8)
 POOL = Pool.of(IMAGES, np.array(list("abcdef")))
@@ -108,6 +112,36 @@ def test_missing_ratings(tmp_path):
     before = digest.of_part(Ratings(table))
     written(table, [{"row": row, "score": 2 * row} for row in range(6)])
     assert digest.of_part(Ratings(table)) != before, "a run knows a table by its content"
+
+
+def test_a_generation_that_nobody_voted_on_is_refused_and_a_fork_goes_on_by_new_votes(tmp_path, tiny):
+    def rated(chain, generation, scores):
+        shown = zip(chain[generation].samples.images[:], scores, strict=False)
+        entries = [{"image": pair_of(image, "")[0], "score": score} for image, score in shown]
+        return Ratings(written(tmp_path / f"votes{generation}-{len(scores)}.csv", entries), by="image", missing=0)
+
+    def by(votes, name):
+        recipe = gaussian_recipe(20, scorers=(votes,), selector=Preference(4, by=("ratings",), cap=None))
+        return Loop.at(tmp_path / name, recipe, tiny)
+
+    base = Loop.at(tmp_path / "base", gaussian_recipe(20), tiny)
+    list(base.run(0))
+    first = by(rated(base.chain, 0, [0, 1] * 10), "first")
+    with pytest.raises(BadInput) as caught:
+        list(first.run(2))
+    for said in (
+        "generation 2 chooses among 20 rows of generation 1, but ",
+        "votes0-20.csv rates none of them. Let people vote on these images",
+        f"germline vote keep {first.chain.path} --generation 1)",
+    ):
+        assert said in str(caught.value)
+    assert len(first.chain) == 2
+    with pytest.raises(BadInput, match="generation 1 chooses .* of generation 0, but .* rates 3 of them, each 0 as what it lacks"):
+        list(by(rated(base.chain, 0, [0, 0, 0]), "rejected").run(1))
+    assert not first.recipe.scorers[0](first.chain[1].samples, first.chain.context(1, tiny)).any(), "a metric is no choice"
+    fork(first.chain.path, tmp_path / "second", 1)
+    *_, last = by(rated(first.chain, 1, [1, 1, 0, 1, 1]), "second").run(2)
+    assert sorted(last.training(tiny).origin.tolist()) == [[1, 0], [1, 1], [1, 3], [1, 4]]
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,8 @@ EVALUATION, SCORES, PAGE, DRAWN = "evaluation.json", "scores.parquet", "evaluati
 class Plan:
     """What is to be done: images left to draw, network evaluations for them, scores, and bytes of images in all."""
 
+    models: tuple[str, ...]
+    scorers: tuple[str, ...]
     prompts: int
     images: int
     left: int
@@ -73,6 +75,8 @@ def plan(task: Task, subjects: Sequence[Subject], scorers: Sequence[Scorer], out
     alike = {digest.of_json(task.identity(subject)): subject.name for subject in reversed(subjects)}  # of which the first one is drawn
     rows = {name: count if name in alike.values() else 0 for name, count in rows.items()}
     return Plan(
+        models=tuple(subject.name for subject in subjects),
+        scorers=tuple(scorer.name for scorer in scorers),
         prompts=len(task.questions),
         images=len(subjects) * task.rows,
         left=sum(rows.values()),

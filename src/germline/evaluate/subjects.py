@@ -23,6 +23,7 @@ from germline.pipelines.tuned import Tuned
 from germline.samplers import Rounds, SamplePipeline
 
 BESIDE = ("name", "precision", "template", "activation", "url", "timeout")  # fields that make no other judge
+LAST = -1  # of a run's rounds
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def of_run(
         data: of the run, which settles the size of the images.
         sampler: the recipe's.
         chosen_by: the recipe's scorers.
-        rounds: those wanted beside round 0; all that are finished when empty.
+        rounds: those wanted beside round 0, ``LAST`` for its last one; all that are finished when empty.
         changes: to how the run drew its samples.
         scorers: those that will judge.
 
@@ -77,6 +78,7 @@ def of_run(
         )
     if not len(chain):
         raise BadInput(f"{chain.path} has no finished generation: run it first.")
+    rounds = [len(chain) - 1 if number == LAST else number for number in rounds]
     if beyond := [number for number in rounds if number >= len(chain)]:
         raise BadInput(f"{chain.path} has generations 0 to {len(chain) - 1}, and no {beyond[0]}.")
     drawn = changes.of(replace(sampler, size=sampler.size or data.image_shape[0]))

@@ -8,14 +8,14 @@ from functools import cached_property
 from math import isnan
 
 from germline.chain import Chain
-from germline.core import digest
 from germline.core.digest import Json
 from germline.core.errors import BadInput
 from germline.core.generation import Generation
 from germline.core.measurement import Measurement
 from germline.core.splits import Splits
 from germline.measure import measured
-from germline.report.origins import real_share
+from germline.report.compare import seeds_together
+from germline.report.origins import pretrained, real_share
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +40,11 @@ class Run:
     def values(self) -> tuple[tuple[Measurement, ...], ...]:
         """Everything measured of each generation."""
         return tuple(tuple(measured(generation)) for generation in self.generations)
+
+    @cached_property
+    def splits(self) -> str:
+        """The digest of the data set's splits: images of the user's own beside them, which one arm was given, do not count."""
+        return str(self.config["data"]) if self.data.given is None else replace(self.data, given=None).digest
 
     @property
     def seed(self) -> int:
@@ -79,7 +84,7 @@ class Arm:
     @cached_property
     def control(self) -> bool:
         """Whether every training set of every seed holds real rows only."""
-        return all(real_share(generation) == 1 for run in self.runs for generation in run.generations)
+        return all(real_share(generation) == 1 for run in self.runs for generation in run.generations if not pretrained(generation))
 
     def __len__(self) -> int:
         return len(self.runs)
@@ -129,20 +134,13 @@ def groups(runs: Sequence[tuple[str, Chain, Splits]]) -> list[Group]:
         if not len(chain):
             raise BadInput(f"{chain.path} has no finished generation yet; run it, or leave it out of the report.")
         run = Run(name, chain, data)
-        by_data.setdefault(digest.of_json(run.config["data"]), []).append(run)
+        by_data.setdefault(run.splits, []).append(run)
     return [Group(same[0].data, _arms(same)) for same in by_data.values()]
 
 
 def _arms(runs: Sequence[Run]) -> tuple[Arm, ...]:
     """Return runs of equal parts as one arm; the same seed twice makes two arms."""
-    together: list[list[Run]] = []
-    for run in runs:
-        for others in together:
-            if others[0].config["parts"] == run.config["parts"] and run.seed not in {other.seed for other in others}:
-                others.append(run)
-                break
-        else:
-            together.append([run])
+    together = seeds_together(runs)
     arms = [Arm(_name(same), tuple(sorted(same, key=lambda run: run.seed))) for same in together]
     arms.sort(key=lambda arm: (isnan(share := real_share(arm.shown.last)), 0 if isnan(share) else share))
     return tuple(replace(arm, style=i) for i, arm in enumerate(arms))

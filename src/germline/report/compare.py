@@ -34,6 +34,10 @@ class Measured(Protocol):
         """The content of config.json."""
 
     @property
+    def splits(self) -> str:
+        """The digest of the data set's splits."""
+
+    @property
     def values(self) -> tuple[tuple[Measurement, ...], ...]:
         """Everything measured of each generation."""
 
@@ -114,7 +118,7 @@ def compare(runs: Sequence[Measured], against: str | None = None) -> list[Compar
     Raises:
         BadInput: the runs are of several data sets, or no arm has the name ``against``.
     """
-    if len({str(run.config["data"]) for run in runs}) > 1:
+    if len({run.splits for run in runs}) > 1:
         raise BadInput("Runs on different data sets cannot be compared; give the runs of one data set.")
     arms = {name: same for name, same in arms_of(runs).items() if any(any(run.values) for run in same)}
     if not arms:
@@ -132,16 +136,23 @@ def compare(runs: Sequence[Measured], against: str | None = None) -> list[Compar
 
 def arms_of(runs: Sequence[R]) -> dict[str, list[R]]:
     """Return the runs by arm, seeds together; the same seed twice makes two arms."""
+    together = seeds_together(runs)
+    own = _apart([arm_name(same[0]) for same in together], [_study(same[0]) for same in together])
+    return {name: sorted(same, key=lambda run: run.seed) for name, same in zip(own, together, strict=True)}
+
+
+def seeds_together(runs: Sequence[R]) -> list[list[R]]:
+    """Return the runs of equal parts and images together, in the order given; the same seed twice stands apart."""
     together: list[list[R]] = []
     for run in runs:
         for same in together:
-            if same[0].config["parts"] == run.config["parts"] and run.seed not in {other.seed for other in same}:
+            equal = all(same[0].config[key] == run.config[key] for key in ("parts", "data"))
+            if equal and run.seed not in {other.seed for other in same}:
                 same.append(run)
                 break
         else:
             together.append([run])
-    own = _apart([arm_name(same[0]) for same in together], [_study(same[0]) for same in together])
-    return {name: sorted(same, key=lambda run: run.seed) for name, same in zip(own, together, strict=True)}
+    return together
 
 
 def arm_name(run: Measured) -> str:

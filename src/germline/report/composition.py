@@ -10,9 +10,10 @@ from germline.core.digest import Json
 from germline.core.pool import GIVEN, REAL, UNKNOWN
 from germline.report.arms import Arm, Group
 from germline.report.figures import Figure, bar, generation_axis, layout
-from germline.report.origins import counts, origin_name
+from germline.report.origins import counts, origin_name, pretrained
 from germline.report.text import count
 
+NOTHING = "pretrained, trained on nothing here"
 REAL_COLOUR, UNKNOWN_COLOUR, GIVEN_COLOUR = "#7d8894", "#c9ced4", "#3b7f77"
 OLDEST, NEWEST = (253, 208, 162), (140, 45, 4)  # made rows: light is old, dark is new
 
@@ -49,6 +50,8 @@ def colour(made: int, last: int) -> str:
 
 def training_text(arm: Arm) -> str:
     """Return in words what the last training set of an arm holds."""
+    if pretrained(arm.shown.last):
+        return f"none: {NOTHING}"
     rows = counts(arm.shown.last)
     if not rows:
         return "unknown"
@@ -73,6 +76,7 @@ def _composition(arm: Arm, last: int) -> Composition:
         traces.append(bar(range(len(rows)), layers[made], origin_name(made), colour(made, max(last - 1, 0)), hover))
     axes = layout(generation_axis(last), {"range": [0, 100], "ticksuffix": "%", "dtick": 50}, height=170)
     grown = "" if sizes[-1] == sizes[0] or not sizes[0] else f" (generation 0: {count(sizes[0])})"
+    grown = f" (generation 0: {NOTHING})" if pretrained(arm.shown.generations[0]) else grown
     text = f"Generation {len(rows) - 1}: {training_text(arm)}{grown}"
     return Composition(arm, layers, Figure(tuple(traces), {**axes, "barmode": "stack", "bargap": 0.15}), text)
 

@@ -10,9 +10,10 @@ from jaxtyping import Float64, Int64
 from germline.core.generation import Generation
 from germline.core.neighbours import nearest
 from germline.core.pool import Pool
+from germline.core.splits import Splits
 from germline.report.arms import Arm, Group
 from germline.report.grids import alike, label, tile_rows
-from germline.report.origins import origin_name
+from germline.report.origins import origin_name, pretrained
 from germline.report.pictures import data_uri, mosaic, small
 
 PAIRS, BLOCK = 10, 4_096
@@ -88,15 +89,13 @@ def galleries(group: Group, share: float = 1.0) -> tuple[Strip, list[Gallery]]:
     beside = alike(data.held_out, reference.condition[rows])
     held_out = data.held_out.take(beside[beside >= 0])
 
-    def strip(generation: Generation) -> Strip:
+    def strip(generation: Generation, own: Splits) -> Strip:
         samples = generation.samples
-        return Strip(
-            f"generation {generation.number}",
-            pairs(samples.take(rows[rows < len(samples)]), generation.training(data), data.classes),
-        )
+        title = f"generation {generation.number}{', pretrained: not trained on these' if pretrained(generation) else ''}"
+        return Strip(title, pairs(samples.take(rows[rows < len(samples)]), generation.training(own), own.classes))
 
     def gallery(arm: Arm) -> Gallery:
         done = [generation for generation in arm.shown.generations if generation.training_known]
-        return Gallery(arm, tuple(strip(generation) for generation in (done if len(done) < 2 else (done[0], done[-1]))))
+        return Gallery(arm, tuple(strip(generation, arm.shown.data) for generation in (done if len(done) < 2 else (done[0], done[-1]))))
 
     return Strip("held-out real images", pairs(held_out, data.real, data.classes)), [gallery(arm) for arm in group.arms]

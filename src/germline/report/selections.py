@@ -62,7 +62,7 @@ def selections(group: Group, share: float = 1.0) -> Selections | None:
         return None
     each = prod(small(group.data.real.images[:1]).shape[1:])
     tiles = next((n for n in (TILES, TILES // 2) if len(arms) * 2 * n * each <= share * BYTES), 3)
-    offers = [arm.shown.last.offer(group.data) for arm in arms]
+    offers = [arm.shown.last.offer(arm.shown.data) for arm in arms]
     scores = list(dict.fromkeys(name for offer in offers for name in scores_of(offer)))
     head = ("arm", "rows", "real", "mean age", "of one class", *(f"mean {name}" for name in scores))
     rows = tuple((arm.name, *_cells(offer, arm.shown.last.number, scores)) for arm, offer in zip(arms, offers, strict=True))

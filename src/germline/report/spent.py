@@ -8,6 +8,7 @@ import numpy as np
 from germline.chain import Chain
 from germline.core.recipe import Recipe
 from germline.core.splits import Splits
+from germline.report.origins import pretrained
 
 M = TypeVar("M")
 
@@ -39,7 +40,7 @@ def spent(recipe: Recipe[M], chain: Chain, data: Splits, first: int = 0) -> Spen
     done = chain.generations()[first:]
     images = [generation.images_seen() for generation in done]
     known = [seen for seen in images if seen is not None]
-    training = [generation.training(data) for generation in done]
+    training = [generation.training(data) for generation in done if not pretrained(generation)]
     real = [pool.origin[pool.real, 1] for pool in training]
     return Spent(
         images=sum(known) if len(known) == len(images) else None,

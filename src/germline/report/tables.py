@@ -87,7 +87,7 @@ def facts(group: Group) -> list[Facts]:
         if (guidance := of_config(arm.shown.config)) is not None:
             out.append(Facts(f"guidance of {arm.name}", guidance.text))
     sizes = ", ".join(f"{part} {count(len(getattr(group.data, part)))}" for part in ("real", "reserve", "judge", "held_out"))
-    return [*out, Facts("data", f"{group.data.name}; rows: {sizes}; sha256 {runs[0].config['data']}")]
+    return [*out, Facts("data", f"{group.data.name}; rows: {sizes}; sha256 {runs[0].splits}")]
 
 
 def _rows(metric: str, together: Sequence[Series], found: Sequence[Series], arms: Sequence[Arm]) -> list[tuple[str, ...]]:

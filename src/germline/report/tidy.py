@@ -9,7 +9,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from germline.chain import Chain
-from germline.core import digest
 from germline.core.digest import Json
 from germline.core.measurement import Measurement
 from germline.measure import measured
@@ -37,6 +36,11 @@ class Record:
     values: tuple[tuple[Measurement, ...], ...]
 
     @property
+    def splits(self) -> str:
+        """The digest of the data; it holds that of a given pool too, so that a run with one stands apart in a table."""
+        return str(self.config["data"])
+
+    @property
     def names(self) -> dict[str, Json]:
         """What rebuilds the run by name; empty where it was made in Python."""
         names = self.config.get("names")
@@ -59,7 +63,7 @@ def by_data(runs: Sequence[Record]) -> list[list[Record]]:
     """Return the runs apart by data set, in the order given."""
     groups: dict[str, list[Record]] = {}
     for run in runs:
-        groups.setdefault(digest.of_json(run.config["data"]), []).append(run)
+        groups.setdefault(run.splits, []).append(run)
     return list(groups.values())
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -35,11 +36,12 @@ class Ratings:
         path: the table.
         by: how a row is found.
         column: the ratings.
-        missing: what a row without one gets; None makes it an error.
+        missing: what a row without one gets; None makes it an error. So is an offer of a run of which nothing is told apart.
         name: of the column in the pool.
 
     Raises:
-        BadInput: there is no such table or column, a rating is no number, or a row has none or two.
+        BadInput: there is no such table or column, a rating is no number, a row has none or two, or a generation of a run was to choose
+            among rows that nobody rated.
     """
 
     path: Path
@@ -55,7 +57,9 @@ class Ratings:
     def __call__(self, pool: Pool, ctx: Context) -> Float64[np.ndarray, " n"]:
         """Return one rating a row."""
         out = self.found(pool)
-        if (lacking := np.flatnonzero(np.isnan(out))).size and self.missing is None:
+        if (lacking := np.flatnonzero(np.isnan(out))).size and _choosing(pool, ctx):
+            self._refuse_untold(out, pool, ctx)
+        if lacking.size and self.missing is None:
             raise BadInput(
                 f"Ratings: {self.path} has no {self.column} for {_named(pool, int(lacking[0]))}; rate it, or say what it gets: missing=0."
             )
@@ -65,6 +69,19 @@ class Ratings:
         """Return one rating a row, NaN where the table has none."""
         rated = self._rated(pool.images.shape[3])
         return np.array([next((rated[key] for key in keys if key in rated), math.nan) for keys in self._keys(pool, rated)], np.float64)
+
+    def _refuse_untold(self, found: Float64[np.ndarray, " n"], pool: Pool, ctx: Context) -> None:
+        """Refuse an offer whose rows all get ``missing``: what is equal is chosen in the order of its captions."""
+        rated = found[~np.isnan(found)]
+        if (rated != self.missing).any():
+            return
+        *_, last = made = np.unique(pool.generation).tolist()
+        said = f"rates {len(rated)} of them, each {self.missing:g} as what it lacks" if len(rated) else "rates none of them"
+        page = f" (germline vote keep {quote(str(ctx.generations[-1].path.parent))} --generation {last})" if last >= 0 else ""
+        raise BadInput(
+            f"Ratings: generation {ctx.generation} chooses among {len(pool)} rows of {' and '.join(map(_whose, made))}, but"
+            f" {self.path} {said}. Let people vote on these images{page}, and go on with their ratings in a fork: docs/vote.md."
+        )
 
     def _keys(self, pool: Pool, rated: Mapping[Key, float]) -> list[tuple[Key, ...]]:
         """Return what each row may be called in the table."""
@@ -103,7 +120,15 @@ class Ratings:
         return pair_of(pixels.reshape(*pixels.shape[:2], channels), "")[0]
 
 
+def _choosing(pool: Pool, ctx: Context) -> bool:
+    """Return whether a generation of a run chooses among these rows: metrics look at its own samples, and at real ones."""
+    return bool(ctx.generations) and int(pool.generation.max()) not in (REAL, ctx.generation)
+
+
 def _named(pool: Pool, row: int) -> str:
     generation, number = pool.origin[row].tolist()
-    whose = {REAL: "the real data", GIVEN: "the given pool"}.get(generation, f"generation {generation}")
-    return f"row {number} of {whose}"
+    return f"row {number} of {_whose(generation)}"
+
+
+def _whose(generation: int) -> str:
+    return {REAL: "the real data", GIVEN: "the given pool"}.get(generation, f"generation {generation}")

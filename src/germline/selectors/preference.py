@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,7 +36,7 @@ class Preference:
         floors: for thresholds, one a column.
         floors_are: scores, or quantiles of the offer from 0 to 1.
         cap: rows a prompt, so that one prompt does not fill the set; None for no cap.
-        allow_fewer: take fewer than n where floors, cap or blank images leave fewer.
+        allow_fewer: take fewer than n, and say so, where floors, cap or blank images leave fewer.
 
     Raises:
         BadInput: no such column, NaN, fewer rows than n, a column that does not vary (z_score), or a field out of range.
@@ -78,6 +79,9 @@ class Preference:
                 f" {len(pool) - len(seen)} are of one colour, {int((~kept).sum())} below a floor;"
                 " lower n or floors, raise cap, or allow_fewer."
             )
+        if len(rows) < self.n:
+            what = f"{len(rows)} rows, all that are left of {len(pool)}, not the {self.n} asked for"
+            warnings.warn(f"Preference: generation {ctx.generation} takes {what}.", stacklevel=2)
         best: np.ndarray = rows[: self.n].astype(np.int64)
         return best
 

@@ -1,8 +1,9 @@
 """What several verbs take and print."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import tyro
 
@@ -48,16 +49,17 @@ def one_run(path: Path) -> Path:
     return found[0]
 
 
-def numbers(given: Sequence[str], flag: str) -> tuple[int, ...]:
-    """Return whole numbers that were written apart or with commas between them: 0 1, or 0,1.
+def numbers(given: Sequence[str], flag: str, words: Mapping[str, int] = MappingProxyType({})) -> tuple[int, ...]:
+    """Return whole numbers that were written apart or with commas between them: 0 1, or 0,1; ``words`` stand for some.
 
     Raises:
         BadInput: something else was written.
     """
     parts = [part for text in given for part in text.split(",") if part]
-    if odd := [part for part in parts if not part.isdecimal()]:
-        raise BadInput(f"{flag} takes whole numbers, 0 1 or 0,1, but got {odd[0]!r}.")
-    return tuple(map(int, parts))
+    if odd := [part for part in parts if not part.isdecimal() and part not in words]:
+        also = "".join(f", or {word}" for word in words)
+        raise BadInput(f"{flag} takes whole numbers, 0 1 or 0,1{also}, but got {odd[0]!r}.")
+    return tuple(words[part] if part in words else int(part) for part in parts)
 
 
 def print_json(value: object) -> None:

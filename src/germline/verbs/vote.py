@@ -161,9 +161,10 @@ def export(votes: Name, out: Path = Path("ratings.parquet"), json: bool = False)
 
     Examples:
       germline vote export kept.db --out ratings.parquet
-      germline run rsidiff --scorers ratings:ratings.parquet,by=image,missing=0
+      germline run rsidiff --scorers ratings:ratings.parquet,by=image,missing=0 --generations 1 --out runs/round1
 
-    A rating is the share of raters who keep the image, from 0 to 1; the image is known by the sha256 of its pixels.
+    A rating is the share of raters who keep the image, from 0 to 1; the image is known by the sha256 of its pixels. Votes on generation 0
+    choose what generation 1 is trained on, and no more: each further round is a fork, voted on anew (docs/vote.md, "Rounds").
 
     Args:
         votes: the database.
@@ -175,10 +176,9 @@ def export(votes: Name, out: Path = Path("ratings.parquet"), json: bool = False)
     how = f"ratings:{out},by=image" if found.ballot.kind == "keep" else None
     if json:
         return print_json({"out": str(out), "rows": rows, "scorer": how})
-    print(
-        f"{out}: {rows:,} {'ratings' if how else 'answers'}."
-        + (f" As a scorer: {how} (missing=0 where not all were voted on)." if how else "")
-    )
+    print(f"{out}: {rows:,} {'ratings' if how else 'answers'}.")
+    if how:
+        print(f"As a scorer: {how} (missing=0 where not all were voted on). It knows these images alone, so vote on each round's anew.")
 
 
 STAGES: dict[str, Callable[..., None]] = {"keep": keep, "pairs": pairs, "report": report, "export": export}
