@@ -102,7 +102,9 @@ def test_kept_images_of_a_run_are_what_the_next_generation_is_trained_on(tmp_pat
     wanted = {3, 4, 9, 17}
     voted(opened(tmp_path / "kept.db", Ballot("keep", (KEPT,)), [arm], singles([arm])), lambda name: int(name.split()[1]) in wanted)
     assert main(["vote", "export", str(tmp_path / "kept.db"), "--out", str(tmp_path / "ratings.parquet")]) == 0
-    assert "20 ratings. As a scorer: ratings:" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "20 ratings.\nAs a scorer: ratings:" in said
+    assert "vote on each round's anew" in said
     scorer = Ratings(tmp_path / "ratings.parquet", by="image")
     recipe = gaussian_recipe(20, scorers=(scorer,), selector=Preference(4, by=("ratings",), cap=None))
     *_, last = Loop.at(tmp_path / "second", recipe, tiny).run(1)
