@@ -78,6 +78,22 @@ def test_metadata_with_labels(tmp_path, ending):
     np.testing.assert_array_equal(found.images[0], picture(ord("c")))
 
 
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("name", ["text", "prompt", "caption"])
+def test_a_caption_is_called_text_else_prompt_else_caption(tmp_path, name, ending):
+    later = {"text": ["prompt", "caption"], "prompt": ["caption"], "caption": []}[name]
+    record = {**dict.fromkeys(later, "another"), name: "a cat"}
+    save(tmp_path / "a.png", picture(0))
+    if ending == "jsonl":
+        (tmp_path / "metadata.jsonl").write_text(json.dumps({**record, "file_name": "a.png"}))
+    elif ending == "csv":
+        (tmp_path / "metadata.csv").write_text(f"text,{','.join(record)},file_name\n,{','.join(record.values())},a.png\n")
+    else:
+        pq.write_table(pa.Table.from_pylist([{"image": (tmp_path / "a.png").read_bytes(), **record}]), tmp_path / "a.parquet")
+    found = load_images(tmp_path / "a.parquet" if ending == "parquet" else tmp_path)
+    assert found.conditions.tolist() == ["a cat"]
+
+
 def test_metadata_with_prompts_gives_text_conditions_in_every_split(tmp_path):
     for number in range(24):
         save(tmp_path / f"{number}.png", picture(number))

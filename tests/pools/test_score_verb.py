@@ -1,6 +1,12 @@
 """germline score: every row scored once, shard by shard, whatever was killed; only what is new is made."""
 
+import importlib
 import json
+import sys
+import threading
+import types
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -8,6 +14,14 @@ import pytest
 from test_shards import picture, png, tar_of
 
 from germline.cli import main
+from germline.core import digest
+from germline.core.cache import Cache
+from germline.core.context import Context
+from germline.core.pool import Pool
+from germline.scorers import DualEncoder, Function, Http
+from germline.scorers.identity import THIS_PROCESS, own_code
+from germline.scorers.named import scorer
+from germline.scorers.server import server
 
 CALLS = []
 
@@ -84,6 +98,76 @@ def test_another_scorer_is_a_column_more(capsys, tmp_path, pool):
     assert {"brightness", "words"} < set(table_of(out)["00.png"])
     run(capsys, "--pool", pool, "--by", f"{__name__}:brightness", "--out", out, "--size", 4)
     assert sum(CALLS) == 16
+
+
+@pytest.fixture
+def edited(tmp_path, monkeypatch):
+    """Write a module of the user's, as a new process would see it."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def write(body):
+        (tmp_path / "edited_by_hand.py").write_text(f"def bright(images, conditions):\n    return {body}\n")
+        sys.modules.pop("edited_by_hand", None)
+        importlib.invalidate_caches()
+        return "edited_by_hand:bright"
+
+    yield write
+    sys.modules.pop("edited_by_hand", None)
+
+
+def test_scores_of_a_function_are_made_again_when_its_file_is_edited(capsys, tmp_path, pool, edited):
+    for body, value, made in (("[1] * len(images)", 1, 2), ("[1] * len(images)", 1, 0), ("[-1] * len(images)", -1, 2)):
+        told = run(capsys, "--pool", pool, "--by", edited(body), "--out", tmp_path / "out", "--json")
+        assert json.loads(told)["made"] == made
+        assert table_of(tmp_path / "out")["00.png"]["bright"] == value
+
+
+def test_a_server_of_a_function_is_another_when_its_file_is_edited(tmp_path, edited):
+    images, ctx = Pool.of(np.zeros((2, 4, 4, 3), np.uint8), np.array(["a", "b"])), Context(0, 0, None, cache=Cache(tmp_path / "cache"))
+    runs = set()
+    for body, value in (("[1] * len(images)", 1), ("[-1] * len(images)", -1)):
+        runs.add(digest.of_part(function := scorer(edited(body))))
+        with server(function) as served:
+            threading.Thread(target=served.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+            found = Http(f"http://127.0.0.1:{served.server_address[1]}/", digest=None)(images, ctx)
+            served.shutdown()
+        np.testing.assert_array_equal(found, [value, value])
+    assert len(runs) == 1, "a run knows a function by its name: an edit must not break its records"
+
+
+def test_a_function_in_no_file_is_known_to_its_process_alone():
+    function = types.FunctionType(brightness.__code__, {}, "typed")
+    function.__module__ = "typed_in"
+    assert own_code(Function(function)) == own_code(Function(partial(function))) == [THIS_PROCESS]
+    assert own_code(Function(brightness)) == [digest.of_file(Path(__file__))]
+    assert own_code(DualEncoder()) == [], "a part has a version"
+
+
+CAPTIONS_LACK = "dual_encoder: images are compared with their captions, but 3 of 3 rows of {} have none; give the folder a metadata.jsonl"
+
+
+def test_a_pool_without_captions_is_refused_by_what_reads_them(capsys, tmp_path):
+    (bare := tmp_path / "bare").mkdir()
+    for number in range(3):
+        (bare / f"{number}.png").write_bytes(png(picture(number)))
+    out = tmp_path / "out"
+    ways = (
+        ["score", "--by", "realness,dual_encoder"],
+        ["score", "--by", "dual_encoder", "--dry-run"],
+        ["select", "--by", "top", "--score", "dual_encoder", "--n", "1"],
+    )
+    for verb, *flags in ways:
+        assert main([verb, "--pool", str(bare), "--out", str(out), *flags]) == 1
+        assert CAPTIONS_LACK.format(bare) in capsys.readouterr().err
+        assert not out.exists()
+    run(capsys, "--pool", bare, "--by", f"realness,{__name__}:words", "--out", out, "--cache", tmp_path / "cache")
+    assert table_of(out)["0.png"]["words"] == 0
+
+    (bare / "1.txt").write_text("a cat")
+    code = main(["score", "--pool", str(bare), "--by", "dual_encoder,realness", "--out", str(out), "--cache", str(tmp_path / "cache")])
+    assert code == 0
+    assert capsys.readouterr().err.count("note: dual_encoder: 2 rows have no caption, and were scored by an empty one.") == 1
+    assert np.isfinite(table_of(out)["0.png"]["dual_encoder"])
 
 
 def test_dry_run_counts_and_writes_nothing(capsys, tmp_path, pool):

@@ -231,6 +231,10 @@ def test_metadata_of_an_exported_folder(tmp_path):
         '{"file_name": "x.png", "text": "a tree"}\n{"file_name": "y.png", "label": 3, "class": "dog"}\n'
     )
     assert [(row.text, row.label) for row in rows_of(tmp_path)] == [("a tree", None), ("", "dog")]
+    (tmp_path / "metadata.jsonl").write_text(
+        '{"file_name": "x.png", "caption": "no", "prompt": "a fir"}\n{"file_name": "y.png", "caption": "a dog"}'
+    )
+    assert [row.text for row in rows_of(tmp_path)] == ["a fir", "a dog"]
     assert shards_of(str(tmp_path)).companions == ("metadata.jsonl",)
 
 

@@ -44,6 +44,11 @@ def test_names_of_the_five(root):
     assert digest.of_part(by_file) == digest.of_part(scorer(f"hps_v2.1:{root / 'hps_v2.1'}"))
     shutil.copyfile(by_file.weights, root / "hps_v2.1" / "HPS_v2_compressed.pt")
     assert scorer(f"hps_v2:{root / 'hps_v2.1'}").name == "hps_v2"
+    for asked, named in (("v2", "v2.1"), ("v2.1", "v2")):
+        with pytest.raises(
+            BadInput, match=rf"HPS_{named}_compressed\S* is called a file of {named}, but is given for {asked}.* hps_{named}"
+        ):
+            scorer(f"hps_{asked}:{root / 'hps_v2.1' / f'HPS_{named}_compressed.pt'}")
 
 
 def test_fields_follow_after_commas(root, tmp_path):

@@ -36,10 +36,10 @@ class Loaded:
 def load_images(path: Path | str, size: int | None = None, skip_bad: bool = False, progress: Progress = silent) -> Loaded:
     """Return the images that a path holds, with their conditions.
 
-    A folder: with ``metadata.jsonl`` or ``metadata.csv`` (``file_name``, and ``label`` or ``text``), or with a caption in a ``.txt`` file
-    beside each picture, or one class a sub-folder, or flat. A ``.npz``: ``images``, and ``labels`` and ``classes`` if any. A ``.npy``:
-    images alone, memory-mapped. A Parquet file or a folder of them: an image column, and ``label`` or ``text``. Grey pictures among
-    coloured ones become coloured.
+    A folder: with ``metadata.jsonl`` or ``metadata.csv`` (``file_name``, and ``label`` or a caption: ``text``, else ``prompt``, else
+    ``caption``), or with a caption in a ``.txt`` file beside each picture, or one class a sub-folder, or flat. A ``.npz``: ``images``,
+    and ``labels`` and ``classes`` if any. A ``.npy``: images alone, memory-mapped. A Parquet file or a folder of them: an image column,
+    and ``label`` or a caption, called as above. Grey pictures among coloured ones become coloured.
 
     ``size`` brings the short edge to that length and keeps the central square. ``skip_bad`` leaves unreadable pictures out.
 

@@ -15,6 +15,7 @@ from germline.core.errors import BadInput
 ENDINGS = frozenset((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm", ".tga", ".ico", ".jp2", ".avif"))
 PARTS = frozenset(("train", "test", "val", "valid", "validation", "dev"))
 CAPTION = ".txt"
+TEXTS = ("text", "prompt", "caption")  # what a caption is called; the first that is not blank is taken
 Label = int | str | None
 
 
@@ -103,7 +104,7 @@ def of_parquet(paths: list[Path]) -> Listing:
     image = next((field.name for field in schema if holds_images(field.type)), None)
     if image is None:
         raise BadInput(f"{_shown(paths[0])} needs an image column (bytes, or a struct of bytes and path), but has {schema.names}.")
-    wanted = [image, *(name for name in ("label", "text") if name in schema.names)]
+    wanted = [image, *(name for name in ("label", *TEXTS) if name in schema.names)]
     count = sum(file.metadata.num_rows for file in files)
     return Listing(count, _parquet_items(paths, files, wanted), class_names(schema))
 
@@ -113,9 +114,7 @@ def _parquet_items(paths: list[Path], files: list[pq.ParquetFile], wanted: list[
         row = 0
         for batch in file.iter_batches(256, columns=wanted):
             for record in batch.to_pylist():
-                yield Item(
-                    f"{_shown(path)} row {row}", _reader(record[wanted[0]], path.parent), record.get("label"), None, record.get("text")
-                )
+                yield Item(f"{_shown(path)} row {row}", _reader(record[wanted[0]], path.parent), record.get("label"), None, said(record))
                 row += 1
 
 
@@ -175,17 +174,23 @@ def records(file: Path) -> Iterator[tuple[int, Mapping[str, object]]]:
                     ) from error
 
 
+def said(record: Mapping[str, object]) -> str | None:
+    """Return the caption of a metadata file's entry or of a Parquet file's row; None where there is none."""
+    found = [text for name in TEXTS if isinstance(text := record.get(name), str)]
+    return next(filter(str.strip, found), found[0] if found else None)
+
+
 def _item(folder: Path, file: Path, number: int, record: Mapping[str, object]) -> Item:
     name = record.get("file_name") if isinstance(record, Mapping) else None
     if not isinstance(name, str) or not name:
         raise BadInput(f"{_shown(file)} line {number} needs file_name, the picture's path inside the folder, but is {record!r}.")
     path = folder / name
-    label, text, of = record.get("label"), record.get("text"), record.get("class")
+    label, of = record.get("label"), record.get("class")
     if isinstance(label, str) and label.strip().lstrip("-").isdigit() and file.suffix == ".csv":
         label = int(label)
     if not isinstance(label, int | str | None) or isinstance(label, bool):
         raise BadInput(f"{_shown(file)} line {number}: label must be a class number or name, but is {label!r}.")
-    return Item(_shown(path), path.read_bytes, label, of if isinstance(of, str) else None, text if isinstance(text, str) else None)
+    return Item(_shown(path), path.read_bytes, label, of if isinstance(of, str) else None, said(record))
 
 
 def _walk(folder: Path) -> Iterator[Path]:

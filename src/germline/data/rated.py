@@ -43,7 +43,7 @@ def rated(path: Path, ratings: Path | None, size: int, channels: int = 3, skip_b
     if loaded.classes:
         raise BadInput(
             f"--pool {path} has no captions, and its images are trained on with them: give each picture a .txt file beside it, or the"
-            " folder a metadata.jsonl with file_name and text."
+            " folder a metadata.jsonl with file_name and text or prompt."
         )
     if loaded.images.shape[3] not in (1, channels):
         raise BadInput(f"--pool {path} has images of {loaded.images.shape[3]} channels, but the model makes {channels}.")

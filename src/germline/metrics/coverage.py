@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from germline.core.balls import own_radii
+from germline.core.errors import BadInput
 from germline.core.evidence import Evidence
 from germline.core.measurement import Measurement
 from germline.core.names import name_of
@@ -30,9 +31,17 @@ class Coverage:
     version: ClassVar[int] = 2  # intervals
 
     def __call__(self, evidence: Evidence) -> list[Measurement]:
-        """Return the coverage by samples, training set, and, for reference, the real rows."""
+        """Return the coverage by samples, training set, and, for reference, the real rows.
+
+        Raises:
+            BadInput: there are no more than k held-out rows.
+        """
         data, ctx, who = evidence.data, evidence.ctx, name_of(self.extractor)
         held_out = ctx.features(self.extractor, data.held_out)
+        if len(held_out) <= self.k:
+            raise BadInput(
+                f"Coverage with k = {self.k} needs at least {self.k + 1} held-out rows, but got {len(held_out)}; give more rows."
+            )
         reach = ctx.once(self, lambda: {"radii": own_radii(held_out, self.k)}, of=f"held_out {data.digest}")["radii"]
         out = []
         for of, pool in (("samples", evidence.samples), ("training", evidence.training), ("reference", data.real)):

@@ -6,6 +6,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float, Float64
 
+from germline.core.errors import BadInput
 from germline.core.evidence import Evidence
 from germline.core.measurement import Measurement
 from germline.core.names import name_of
@@ -31,10 +32,16 @@ class Generalisation:
     version: ClassVar[int] = 2  # intervals
 
     def __call__(self, evidence: Evidence) -> list[Measurement]:
-        """Return ``generalisation_score`` of samples and held-out rows, and ``mnnd`` of samples, training set and held-out rows."""
+        """Return ``generalisation_score`` of samples and held-out rows, and ``mnnd`` of samples, training set and held-out rows.
+
+        Raises:
+            BadInput: one of the three has fewer than two rows.
+        """
         who = name_of(self.extractor) if self.extractor else "pixels, mean squared"
         training, held_out, ctx = evidence.training, evidence.data.held_out, evidence.ctx
         kinds = (("samples", evidence.samples), ("training", training), ("reference", held_out))
+        if few := [f"{len(pool)} of the {of}" for of, pool in kinds if len(pool) < 2]:
+            raise BadInput(f"Generalisation needs at least 2 rows of each kind, but got {' and '.join(few)}; give more rows.")
         found = [("generalisation_score", of, near(pool, training, self.extractor, ctx)) for of, pool in kinds if of != "training"]
         found += [("mnnd", of, near(pool, None, self.extractor, ctx)) for of, pool in kinds]
         d = int(features_of(held_out.take([0]), self.extractor, ctx).shape[1])

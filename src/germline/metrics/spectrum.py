@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float64
 
+from germline.core.errors import BadInput
 from germline.core.evidence import Evidence
 from germline.core.measurement import Measurement
 from germline.core.names import name_of
@@ -44,7 +45,13 @@ class Spectrum:
 
 
 def centred(features: Float[np.ndarray, "n d"]) -> Float64[np.ndarray, "n d"]:
-    """Return the rows less their mean, times sqrt(n / (n - 1)): X^T X / n is the covariance with divisor n - 1."""
+    """Return the rows less their mean, times sqrt(n / (n - 1)): X^T X / n is the covariance with divisor n - 1.
+
+    Raises:
+        BadInput: there is one row.
+    """
     x = np.asarray(features, np.float64)
+    if len(x) < 2:
+        raise BadInput(f"A spectrum needs at least 2 rows, but got {len(x)}; give more rows.")
     out: np.ndarray = (x - x.mean(axis=0)) * np.sqrt(len(x) / (len(x) - 1))
     return out

@@ -15,7 +15,7 @@ from germline.pools.density import SAMPLE, Density
 from germline.pools.opened import Opened
 from germline.pools.select import Wish
 from germline.pools.shard import Row, Shard
-from germline.pools.work import Made, Work, missing
+from germline.pools.work import Made, Work, missing, refuse_without_captions
 
 SHARDS, ROWS = 4, 32  # that are tried, and rows of each
 
@@ -62,7 +62,11 @@ def cost(work: Work, pool: Opened) -> Cost:
 
     Opening networks counts once, as it will: the first rows that are tried are not timed. Rows of tars are reckoned from the bytes of those
     that were tried.
+
+    Raises:
+        BadInput: no row has a caption, and a scorer reads them.
     """
+    refuse_without_captions(work, pool)
     left = [shard for shard in pool.shards if missing(work, shard)]
     if not left:
         return Cost(0, 0, True, 0.0, 0, 0, 0)

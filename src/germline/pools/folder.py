@@ -9,7 +9,7 @@ from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 
 from germline.core import digest
-from germline.data.listing import CAPTION, ENDINGS, records
+from germline.data.listing import CAPTION, ENDINGS, records, said
 from germline.data.pictures import Unreadable
 from germline.pools.files import File, key_of
 from germline.pools.shard import Row, Shard, uid_of
@@ -77,8 +77,8 @@ def _parts(files: Sequence[File]) -> Iterator[list[File]]:
 
 def _shard(files: list[File], captions: Mapping[str, File | None], told: Told) -> Shard:
     beside = [caption for file in files if (caption := captions.get(file.name))]
-    said: list[digest.Json] = [[file.name, *told[file.name]] for file in files if file.name in told]
-    key = key_of([*files, *beside], said)
+    entries: list[digest.Json] = [[file.name, *told[file.name]] for file in files if file.name in told]
+    key = key_of([*files, *beside], entries)
     rows = partial(_rows, files, captions, told)
     return Shard(f"files from {files[0].name}", key, rows, len(files), sum(file.size for file in files))
 
@@ -101,9 +101,8 @@ def _told(metadata: File) -> Told:
     """Return text and label of each file that a metadata file names."""
     out: dict[str, tuple[str, int | str | None]] = {}
     for _, record in records(Path(metadata.path)):
-        name, text, label = record.get("file_name"), record.get("text"), record.get("label")
-        named = record.get("class")
+        name, label, named = record.get("file_name"), record.get("label"), record.get("class")
         if isinstance(name, str):
             own = label if isinstance(label, int | str) and not isinstance(label, bool) else None
-            out[name] = (text if isinstance(text, str) else "", named if isinstance(named, str) else own)
+            out[name] = (said(record) or "", named if isinstance(named, str) else own)
     return out

@@ -42,6 +42,11 @@ class Row:
     size: int = 0
     skipped: str = ""
 
+    @property
+    def words(self) -> str:
+        """The caption, else the class in words; "" if there is neither."""
+        return self.text or ("" if self.label is None else str(self.label))
+
     def stored(self) -> bytes:
         """Return the picture's bytes as they are stored.
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
-from germline.data.listing import ENDINGS
+from germline.data.listing import ENDINGS, said
 from germline.pools.files import File, key_of
 from germline.pools.shard import LARGEST, Row, Shard, printable, uid_of
 
@@ -99,7 +99,7 @@ def _take(group: _Group, tar: tarfile.TarFile, member: tarfile.TarInfo, ending: 
 def _row(identity: str, group: _Group) -> Row:
     told = {ending: data.decode("utf-8", "replace") for ending, data in group.told.items()}
     about = _json(told.get("json", ""))
-    text = told.get("txt") or told.get("caption") or about.get("caption") or about.get("text") or ""
+    text = told.get("txt") or told.get("caption") or about.get("caption") or said(about) or ""
     label: int | str | None = told.get("cls", "").strip() or None
     if isinstance(label, str) and label.isdecimal():
         label = int(label)

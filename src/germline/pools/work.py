@@ -22,12 +22,14 @@ from germline.core.progress import Advance, Progress, silent
 from germline.core.protocols import Extractor, Scorer
 from germline.core.scores import users_folder
 from germline.core.splits import Splits
+from germline.pools import captions
 from germline.pools import table as tables
 from germline.pools.blocks import Block, Fit, blocks
 from germline.pools.opened import Opened
 from germline.pools.shard import Row, Shard
 from germline.pools.stacked import Stacked
 from germline.pools.table import Table
+from germline.scorers.identity import own_code
 from germline.scorers.support import Support
 
 WINDOW = 8  # blocks that share a file of kept scores: all of a file is read for each of its blocks
@@ -80,7 +82,13 @@ class Work:
 
     def _key(self, part: object) -> str:
         needs = getattr(part, "needs", ())
-        return digest.of_json([digest.describe(part), digest.describe(self.fit), self.real.digest if needs and self.real else ""])
+        real = self.real.digest if needs and self.real else ""
+        return digest.of_json([digest.describe(part), digest.describe(self.fit), real, *own_code(part)])
+
+    @property
+    def worded(self) -> bool:
+        """Whether conditions are words."""
+        return self.real is None or not self.real.classes or not any(map(_reads_classes, self.scorers))
 
     def conditions(self, rows: Sequence[Row]) -> np.ndarray:
         """Return captions, else labels, in words; class numbers where a scorer was fitted on the real data's classes.
@@ -88,8 +96,8 @@ class Work:
         Raises:
             BadInput: a row's class is not among the real data's.
         """
-        if self.real is None or not self.real.classes or not any(map(_reads_classes, self.scorers)):
-            return np.array([row.text or ("" if row.label is None else str(row.label)) for row in rows], dtype=np.str_)
+        if self.worded or self.real is None:
+            return np.array([row.words for row in rows], dtype=np.str_)
         place = {name: number for number, name in enumerate(self.real.classes)}
         return np.array([_class(row, place) for row in rows], np.int64)
 
@@ -127,18 +135,29 @@ def do(work: Work, pool: Opened, progress: Progress = silent) -> int:
     """Make what is missing, shard by shard, and return how many shards that were; a killed one is begun again, from the kept scores on.
 
     Raises:
-        BadInput: the pool has no images for the scorers, or features differ in number.
+        BadInput: the pool has no images for the scorers, or no captions, or features differ in number.
     """
+    refuse_without_captions(work, pool)
     left = [shard for shard in pool.shards if missing(work, shard)]
     counted = all(shard.count is not None for shard in left)
     total = sum((shard.count or 0) if counted else shard.size for shard in left)
     with progress("rows" if counted else "bytes", max(1, total)) as advance:
-        for shard in left:
-            _shard(work, shard, advance, counted)
+        lacking = sum(_shard(work, shard, advance, counted) for shard in left)
+    captions.note(work.scorers, lacking)
     tables.remove_stale(work.out / tables.FOLDER, pool.shards, ".parquet")
     if work.extractor is not None:
         tables.remove_stale(work.features, pool.shards, ".npy")
     return len(left)
+
+
+def refuse_without_captions(work: Work, pool: Opened) -> None:
+    """Refuse a pool none of whose rows has the caption that a scorer reads.
+
+    Raises:
+        BadInput: it is one.
+    """
+    if work.worded:
+        captions.refuse_without(work.scorers, pool)
 
 
 def missing(work: Work, shard: Shard) -> bool:
@@ -149,7 +168,8 @@ def missing(work: Work, shard: Shard) -> bool:
     return shard.vectors is None and work.extractor is not None and not (work.features / f"{shard.stem}.npy").exists()
 
 
-def _shard(work: Work, shard: Shard, advance: Advance, counted: bool) -> None:
+def _shard(work: Work, shard: Shard, advance: Advance, counted: bool) -> int:
+    """Make what is missing of a shard, and return how many rows were scored without a caption."""
     path = tables.path_of(work.out, shard)
     before = tables.read(path) or Table((), (), ())
     todo = [scorer for scorer in work.scorers if before.made_by.get(scorer.name) != work.keys[scorer.name]]
@@ -165,6 +185,7 @@ def _shard(work: Work, shard: Shard, advance: Advance, counted: bool) -> None:
     scores = {scorer.name: made.column(scorer.name) for scorer in todo}
     keys = {scorer.name: work.keys[scorer.name] for scorer in todo}
     tables.write(path, Table(made.ids, made.uids, made.reasons, {**before.scores, **scores}, {**before.made_by, **keys}), shard)
+    return made.lacking if work.worded and captions.told_of(todo) else 0
 
 
 class Made:
@@ -182,6 +203,7 @@ class Made:
         self.ids: list[str] = []
         self.uids: list[str] = []
         self.reasons: list[str] = []
+        self.lacking = 0  # rows without a caption
         self._scores: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {scorer.name: [] for scorer in scorers}
         self._features: list[tuple[np.ndarray, np.ndarray]] = []
 
@@ -204,6 +226,7 @@ class Made:
 
     def _block(self, work: Work, block: Block, window: str) -> None:
         pool = block.pool(work.conditions)
+        self.lacking += sum(not row.words.strip() for row in block.rows)
         for scorer in self._scorers:
             ctx = work.fitted if getattr(scorer, "needs", ()) else work.keeping(window)
             self._scores[scorer.name].append((block.places, np.asarray(scorer(pool, ctx), np.float64)))

@@ -17,7 +17,7 @@ from germline.core.pool import Pool
 from germline.scorers.images import cropped
 from germline.scorers.kept import kept
 from germline.scorers.library import from_folder, only
-from germline.scorers.prompts import cleaned, told
+from germline.scorers.prompts import Captions, cleaned, told
 from germline.scorers.towers import BATCH, Clip, Towers, by_cosines
 from germline.scorers.words import tokenizer
 
@@ -48,6 +48,7 @@ class ClipScore:
     activation: Literal["quick_gelu", "gelu"] = "quick_gelu"
     name: str = "clip"
     preprocessing: ClassVar[str] = "A"
+    captions: ClassVar[Captions] = "read"
 
     def __post_init__(self) -> None:
         foreign.present(self.weights, "ClipScore")

@@ -25,7 +25,7 @@ from germline.core.pool import Pool
 from germline.scorers.convolutions import Layer, prepared, read_off
 from germline.scorers.hashed_words import vectors
 from germline.scorers.kept import Score, kept
-from germline.scorers.prompts import told
+from germline.scorers.prompts import Captions, told
 
 EMBEDDED = Path(__file__).parent / "embedded"
 WORDS = EMBEDDED / "emoji_words.safetensors"
@@ -52,6 +52,7 @@ class DualEncoder:
     held_out: bool = False
     template: str | None = None
     version: ClassVar[int] = 1
+    captions: ClassVar[Captions] = "read"
 
     @property
     def name(self) -> str:

@@ -22,7 +22,8 @@ class Function:
     """What ``function(images, conditions)`` returns: one number an image, more is better. Conditions are classes or prompts.
 
     It is called with blocks of at most 250 rows in order, so it must judge each row for itself. A run knows it by its name, not by
-    what it does, so nothing is kept: it is called again whenever scores are asked for.
+    what it does, so nothing is kept: it is called again whenever scores are asked for. ``germline score`` and ``serve`` know it by the
+    content of its file too: what they made of it before an edit is made again.
 
     Raises:
         BadInput: it returned another number of scores, or one that is no number.

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from jaxtyping import Float64
 
 from germline.core import digest, foreign
 from germline.core.context import Context
+from germline.core.errors import BadInput
 from germline.core.pool import Pool
 from germline.scorers.images import Resize, padded
 from germline.scorers.kept import kept
 from germline.scorers.library import only
 from germline.scorers.open_clip import Sizes, opened
-from germline.scorers.prompts import cleaned, told
+from germline.scorers.prompts import Captions, cleaned, told
 from germline.scorers.towers import BATCH, Towers, by_cosines
 from germline.scorers.words import tokenizer
 
@@ -35,7 +37,7 @@ class HPS:
     Attributes:
         weights: HPS_v2_compressed.pt or HPS_v2.1_compressed.pt of xswu/HPSv2.
         tokenizer: a folder with CLIP's tokenizer (any CLIP's of 49,408 words); beside the weights when not given.
-        release: which weights these are: the file does not tell.
+        release: which weights these are: only the file's name may tell.
         resize: "antialias", as with torchvision 0.17 and later, or "legacy", as before.
         template: how a class reads, "a photo of {class}".
         precision: of the network; the cosine is float32.
@@ -44,7 +46,8 @@ class HPS:
 
     Raises:
         MissingExtra: transformers or ftfy is not installed.
-        BadInput: there is no such file, it holds another network, or conditions are classes and there is no template.
+        BadInput: there is no such file, its name is that of the other release, it holds another network, or conditions are classes and
+            there is no template.
     """
 
     weights: Path
@@ -55,9 +58,16 @@ class HPS:
     precision: Literal["fp32", "bf16"] = "fp32"
     checksum: str | None = None
     sizes: Sizes = field(default_factory=Sizes)
+    captions: ClassVar[Captions] = "read"
 
     def __post_init__(self) -> None:
         foreign.present(self.weights, "HPS")
+        told = re.search(r"hps[_-]?v2([._]?1)?(?!\d)", self.weights.name.lower())
+        if told and (named := "v2.1" if told[1] else "v2") != self.release:
+            raise BadInput(
+                f"HPS: {self.weights} is called a file of {named}, but is given for {self.release}, and the two are not comparable;"
+                f" write hps_{named}:{self.weights}, or give a file of {self.release}."
+            )
 
     @property
     def name(self) -> str:

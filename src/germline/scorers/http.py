@@ -26,7 +26,7 @@ from germline.core.digest import OF_NO_CONSEQUENCE, Json
 from germline.core.errors import BadInput, GermlineError
 from germline.core.pool import Pool
 from germline.scorers.kept import Score, kept
-from germline.scorers.prompts import told
+from germline.scorers.prompts import Captions, told
 
 LARGEST = 64 << 20  # bytes of an answer
 
@@ -66,6 +66,7 @@ class Http:
     pause: float = field(default=0.5, metadata=OF_NO_CONSEQUENCE)
     known_by: str = field(init=False)
     preprocessing: ClassVar[str] = "as served"
+    captions: ClassVar[Captions] = "sent"
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)

@@ -20,7 +20,7 @@ from germline.scorers.blip import Reward, Sizes, opened
 from germline.scorers.images import cropped
 from germline.scorers.kept import Score, kept
 from germline.scorers.library import TYPES, only
-from germline.scorers.prompts import told
+from germline.scorers.prompts import Captions, told
 from germline.scorers.words import Tokens, tokenizer, tokens
 
 LENGTH, BATCH = 35, 16
@@ -56,6 +56,7 @@ class ImageReward:
     sizes: Sizes = field(default_factory=Sizes)
     name: ClassVar[str] = "imagereward"
     preprocessing: ClassVar[str] = "A"
+    captions: ClassVar[Captions] = "read"
 
     def __post_init__(self) -> None:
         foreign.present(self.weights, "ImageReward")

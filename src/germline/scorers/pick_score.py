@@ -15,7 +15,7 @@ from germline.core.pool import Pool
 from germline.scorers.clip_score import clip
 from germline.scorers.kept import kept
 from germline.scorers.library import only
-from germline.scorers.prompts import told
+from germline.scorers.prompts import Captions, told
 from germline.scorers.towers import BATCH, Towers, by_cosines
 from germline.scorers.words import tokenizer
 
@@ -45,6 +45,7 @@ class PickScore:
     precision: Literal["fp32", "bf16"] = "fp32"
     name: ClassVar[str] = "pickscore"
     preprocessing: ClassVar[str] = "A, halves down"  # as the image processor of transformers crops, which the authors used
+    captions: ClassVar[Captions] = "read"
 
     def __post_init__(self) -> None:
         foreign.present(self.weights, "PickScore")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from typing import Literal
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from germline.core.extras import imported
 from germline.core.pool import Pool
 
 SLOT = "{class}"
+Captions = Literal["read", "sent"]  # what a scorer does with captions; where they are sent, nobody here knows whether they are read
 
 
 def told(who: str, pool: Pool, ctx: Context, template: str | None) -> list[str]:

@@ -20,6 +20,7 @@ from germline.core.errors import BadInput, GermlineError
 from germline.core.loopback import refused
 from germline.core.pool import Pool
 from germline.core.protocols import Scorer
+from germline.scorers.identity import own_code
 from germline.scorers.plain import nowhere
 
 LARGEST, ITEMS, SIDE = 512 << 20, 4096, 8192  # bytes and images of a request, pixels a side
@@ -28,13 +29,15 @@ LARGEST, ITEMS, SIDE = 512 << 20, 4096, 8192  # bytes and images of a request, p
 def server(scorer: Scorer, host: str = "127.0.0.1", port: int = 0) -> ThreadingHTTPServer:
     """Return a server of a scorer, bound and ready for ``serve_forever``; port 0 takes a free one. One request is scored at a time.
 
-    POST {"items": [{"id", "prompt", "png_base64"}]} is answered by {"scores": [{"id", "score"}], "model", "digest"}. On the loopback
-    address it answers requests to this machine by its own name only, and none from a page in a browser.
+    POST {"items": [{"id", "prompt", "png_base64"}]} is answered by {"scores": [{"id", "score"}], "model", "digest"}, and the digest
+    changes with the file of a user's own function. On the loopback address it answers requests to this machine by its own name only, and
+    none from a page in a browser.
 
     Raises:
         GermlineError: the port is taken, or the address is not this machine's.
     """
-    known, lock = digest.of_part(scorer), threading.Lock()
+    code, lock = own_code(scorer), threading.Lock()
+    known = digest.of_json([digest.describe(scorer), *code]) if code else digest.of_part(scorer)  # which runs name
 
     class Handler(BaseHTTPRequestHandler):
         """One request."""
