@@ -11,7 +11,7 @@ import pytest
 from germline import registry
 from germline.cli import main
 from germline.core.errors import BadInput
-from germline.data.emoji_files import GROUPS
+from germline.data.emoji_files import GROUPS, ROUNDS
 from germline.features import Pixels
 from germline.loop import Loop
 from germline.mixers import First, Given, Replace
@@ -63,7 +63,7 @@ def test_scores_are_combined_as_the_flags_say():
 
 def test_a_template_is_filled_with_captions_and_not_with_whole_prompts():
     assert embedded(template="a photo of {noun}").sampler.prompts is None
-    assert embedded().sampler.prompts is not None
+    assert embedded().sampler.prompts == ROUNDS
 
 
 def test_presets_say_how_many_rounds_and_what_data_they_are_made_for():

@@ -164,7 +164,7 @@ def export(votes: Name, out: Path = Path("ratings.parquet"), json: bool = False)
       germline run rsidiff --scorers ratings:ratings.parquet,by=image,missing=0 --generations 1 --out runs/round1
 
     A rating is the share of raters who keep the image, from 0 to 1; the image is known by the sha256 of its pixels. Votes on generation 0
-    choose what generation 1 is trained on, and no more: each further round is a fork, voted on anew (docs/vote.md, "Rounds").
+    choose what generation 1 is trained on, and no more: each further round is a fork, voted on anew (docs/vote.md, "Keep or reject").
 
     Args:
         votes: the database.
