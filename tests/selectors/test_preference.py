@@ -89,6 +89,7 @@ def test_fronts_are_those_of_brute_force():
     assert number > 3
 
 
+@pytest.mark.filterwarnings("ignore:.*all that are left")
 def test_the_cap_of_a_prompt():
     table = [[9, 9], [8, 8], [7, 7], [6, 6], [5, 5], [4, 4]]
     pool = offer(table, conditions=["x", "x", "x", "y", "y", "z"])
