@@ -128,7 +128,7 @@ def stages(work: Path, url: str, n: int, k: int, kills: bool) -> list[Stage]:
         Stage("clean", [str(crawl)], clean),
         Stage("judge", [str(clean), "--by", url, "--model", "stub"], judged),
         Stage("diversify", [str(judged), "--k", str(k)], diverse),
-        Stage("rounds", [str(diverse)], dealt),
+        Stage("rounds", [str(diverse), "--rounds", "8"], dealt),
     ]
     if kills:
         found[1].kills = [(f"{part} of 3 of the prompts are asked", lambda part=part: asked(log) > n * part // 3) for part in (1, 2)]

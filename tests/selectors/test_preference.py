@@ -11,6 +11,7 @@ from germline.core.pool import Pool
 from germline.selectors import Preference
 from germline.selectors.preference import fronts, ranks
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*all that are left")  # some take fewer on purpose
 CTX = Context(1, 0, None)
 #         a     b
 TABLE = [[1.0, 9.0], [2.0, 9.0], [3.0, 1.0], [3.0, 5.0], [0.0, 9.5]]
@@ -89,7 +90,6 @@ def test_fronts_are_those_of_brute_force():
     assert number > 3
 
 
-@pytest.mark.filterwarnings("ignore:.*all that are left")
 def test_the_cap_of_a_prompt():
     table = [[9, 9], [8, 8], [7, 7], [6, 6], [5, 5], [4, 4]]
     pool = offer(table, conditions=["x", "x", "x", "y", "y", "z"])
