@@ -1,4 +1,4 @@
-"""The table of an evaluation whose runs are seeds of arms: each arm against round 0, and the first arm against every other.
+"""The table of an evaluation whose runs are seeds of arms: each arm's last round against round 0, and the first arm against the others.
 
 python scripts/evaluation_tables.py eval/
 
